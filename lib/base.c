@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum kd_status kd_error_set(struct kd_error *err, enum kd_status status, uint64_t where,
+			    const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!err)
+		return status;
+	err->status = status;
+	err->nt_status = 0;
+	err->api = 0;
+	err->where = where;
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof err->text, fmt, ap);
+	va_end(ap);
+	return status;
+}
+
+enum kd_status kd_error_prefix(struct kd_error *err, enum kd_status status, const char *fmt, ...)
+{
+	char text[KD_ERROR_TEXT_SIZE];
+	va_list ap;
+	int n;
+
+	if (!err)
+		return status;
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (n >= 0 && (size_t)n < sizeof text)
+		snprintf(text + n, sizeof text - (size_t)n, ": %s", err->text);
+	memcpy(err->text, text, sizeof text);
+	err->status = status;
+	return status;
+}
+
+uint64_t kd_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void kd_freep(void *pointer_to_pointer)
+{
+	void *p;
+
+	memcpy(&p, pointer_to_pointer, sizeof p);
+	free(p);
+}
