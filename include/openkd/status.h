@@ -18,32 +18,32 @@ extern "C" {
 #endif
 
 /* Name, value, what happened. Values are never renumbered: they are part of the ABI. */
-#define KD_STATUS_TABLE(X)                                                                         \
-	X(AGAIN, 1, "not yet: more input or time is needed")                                       \
-	X(BUSY, 2, "a packet is still unacknowledged")                                             \
-	X(MALFORMED, 3, "the bytes are not what they should be")                                   \
-	X(TOO_BIG, 4, "larger than the limit")                                                     \
-	X(CHECKSUM, 5, "payload checksum mismatch")                                                \
-	X(TRUNCATED, 6, "the data ends too early")                                                 \
-	X(TARGET, 7, "the target refused the request")                                             \
-	X(NOT_FOUND, 8, "not found")                                                               \
-	X(UNSUPPORTED, 9, "not supported")                                                         \
-	X(INVALID, 10, "invalid argument")                                                         \
-	X(SYNTAX, 11, "syntax error")                                                              \
-	X(NO_MEMORY, 12, "out of memory")                                                          \
-	X(IO, 13, "input/output error")                                                            \
-	X(CLOSED, 14, "the other side closed the connection")                                      \
-	X(TIMEOUT, 15, "no answer in time")                                                        \
-	X(CANCELLED, 16, "cancelled")                                                              \
-	X(STALE, 17, "the target ran since this was read")                                         \
-	X(RUNNING, 18, "the target is running")                                                    \
-	X(NOT_CONNECTED, 19, "no target is connected")                                             \
-	X(RESET, 20, "the target restarted")                                                       \
-	X(UNREADABLE, 21, "the memory is not readable")                                            \
-	X(MISMATCH, 22, "does not match")                                                          \
-	X(FULL, 23, "no room left")                                                                \
-	X(DENIED, 24, "permission denied")                                                         \
-	X(EXISTS, 25, "exists already or is in use")                                               \
+#define KD_STATUS_TABLE(X)                                       \
+	X(AGAIN, 1, "not yet: more input or time is needed")     \
+	X(BUSY, 2, "a packet is still unacknowledged")           \
+	X(MALFORMED, 3, "the bytes are not what they should be") \
+	X(TOO_BIG, 4, "larger than the limit")                   \
+	X(CHECKSUM, 5, "payload checksum mismatch")              \
+	X(TRUNCATED, 6, "the data ends too early")               \
+	X(TARGET, 7, "the target refused the request")           \
+	X(NOT_FOUND, 8, "not found")                             \
+	X(UNSUPPORTED, 9, "not supported")                       \
+	X(INVALID, 10, "invalid argument")                       \
+	X(SYNTAX, 11, "syntax error")                            \
+	X(NO_MEMORY, 12, "out of memory")                        \
+	X(IO, 13, "input/output error")                          \
+	X(CLOSED, 14, "the other side closed the connection")    \
+	X(TIMEOUT, 15, "no answer in time")                      \
+	X(CANCELLED, 16, "cancelled")                            \
+	X(STALE, 17, "the target ran since this was read")       \
+	X(RUNNING, 18, "the target is running")                  \
+	X(NOT_CONNECTED, 19, "no target is connected")           \
+	X(RESET, 20, "the target restarted")                     \
+	X(UNREADABLE, 21, "the memory is not readable")          \
+	X(MISMATCH, 22, "does not match")                        \
+	X(FULL, 23, "no room left")                              \
+	X(DENIED, 24, "permission denied")                       \
+	X(EXISTS, 25, "exists already or is in use")             \
 	X(AMBIGUOUS, 26, "more than one matches")
 
 enum kd_status {
