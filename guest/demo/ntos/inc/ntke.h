@@ -280,7 +280,7 @@ typedef struct __attribute__((aligned(64))) _KPRCB {
 	ULONG ApicId;
 	ULONG64 FrozenDr7;
 	/* end of ours */
-	UCHAR Reserved3050[0x5938 - 0x3050];
+	UCHAR Reserved3048[0x5938 - 0x3048];
 	PVOID DpcStack;
 	UCHAR Reserved5940[0x8598 - 0x5940];
 	CHAR VendorString[13];
