@@ -118,7 +118,7 @@ enum kd_status kd_type_element(struct kd_session *session, struct kd_type type, 
 enum kd_status kd_type_enumerator(struct kd_session *session, struct kd_type type, uint64_t value,
 				  char *text, size_t size);
 
-struct kd_member {
+struct kd_field_info {
 	char name[256];
 	struct kd_type type;
 	uint64_t offset;
@@ -130,10 +130,10 @@ struct kd_member {
 /** Member number `n`, in declaration order; KD_E_NOT_FOUND after the last, KD_E_INVALID: no struct.
  */
 enum kd_status kd_type_member(struct kd_session *session, struct kd_type type, uint32_t n,
-			      struct kd_member *ret);
+			      struct kd_field_info *ret);
 /** Offset and type of "Pcb.Header.Lock" (through arrays "[3]" too). */
 enum kd_status kd_type_field(struct kd_session *session, struct kd_type type, const char *path,
-			     struct kd_member *ret, struct kd_error *err);
+			     struct kd_field_info *ret, struct kd_error *err);
 /** Names of the types that match "mod!pattern". */
 enum kd_status kd_type_enumerate(struct kd_session *session, const char *pattern, kd_text_fn fn,
 				 void *context, struct kd_error *err);
