@@ -9,11 +9,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* How many elements an array parameter has at least; C++ has no word for it. */
 #ifdef __cplusplus
 #define KD_AT_LEAST(n) n
 #else
 #define KD_AT_LEAST(n) static n
 #endif
+
+/* memcpy and memset without <string.h>, and with null pointers allowed when size is 0. */
+static inline void kd_copy(void *to, const void *from, size_t size)
+{
+	if (size)
+		__builtin_memcpy(to, from, size);
+}
+
+static inline void kd_zero(void *to, size_t size)
+{
+	if (size)
+		__builtin_memset(to, 0, size);
+}
 
 static inline uint8_t kd_get8(const uint8_t *p)
 {
@@ -61,8 +75,11 @@ static inline void kd_put64(uint8_t *p, uint64_t v)
 /* An unsigned integer of 1, 2, 4 or 8 bytes; 0 for any other size. */
 static inline uint64_t kd_get_sized(const uint8_t *p, size_t size)
 {
-	return size == 8 ? kd_get64(p) : size == 4 ? kd_get32(p) : size == 2 ? kd_get16(p)
-		: size == 1 ? p[0] : 0;
+	return size == 8   ? kd_get64(p)
+	       : size == 4 ? kd_get32(p)
+	       : size == 2 ? kd_get16(p)
+	       : size == 1 ? p[0]
+			   : 0;
 }
 
 static inline void kd_put_sized(uint8_t *p, size_t size, uint64_t v)

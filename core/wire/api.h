@@ -25,35 +25,43 @@ enum kd_data_kind {
 
 enum kd_answered { KD_ANSWERED_REPLY, KD_ANSWERED_ACK_ONLY, KD_ANSWERED_EITHER };
 
-/* What the member of the union is: one per structure that api.def names. */
+/*
+ * What the member of the union can be: its structure in structs.def, and its name in
+ * union kd_manipulate_member (`continue` is a word of C).
+ */
+#define KD_MEMBER_TABLE(X)                                  \
+	X(read_memory, read_memory)                         \
+	X(write_memory, write_memory)                       \
+	X(get_context, get_context)                         \
+	X(set_context, set_context)                         \
+	X(write_breakpoint, write_breakpoint)               \
+	X(restore_breakpoint, restore_breakpoint)           \
+	X(continue, cont)                                   \
+	X(continue2_amd64, continue2_amd64)                 \
+	X(continue2_x86, continue2_x86)                     \
+	X(continue2_arm64, continue2_arm64)                 \
+	X(io, io)                                           \
+	X(io_extended, io_extended)                         \
+	X(msr, msr)                                         \
+	X(query_special_calls, query_special_calls)         \
+	X(set_special_call, set_special_call)               \
+	X(set_internal_breakpoint, set_internal_breakpoint) \
+	X(get_internal_breakpoint, get_internal_breakpoint) \
+	X(version, version)                                 \
+	X(breakpoint_ex, breakpoint_ex)                     \
+	X(search_memory, search_memory)                     \
+	X(bus_data, bus_data)                               \
+	X(fill_memory, fill_memory)                         \
+	X(query_memory, query_memory)                       \
+	X(switch_partition, switch_partition)               \
+	X(write_custom_breakpoint, write_custom_breakpoint) \
+	X(context_ex, context_ex)
+
 enum kd_member {
-	KD_MEMBER_none,
-	KD_MEMBER_read_memory,
-	KD_MEMBER_write_memory,
-	KD_MEMBER_get_context,
-	KD_MEMBER_set_context,
-	KD_MEMBER_write_breakpoint,
-	KD_MEMBER_restore_breakpoint,
-	KD_MEMBER_continue,
-	KD_MEMBER_continue2_amd64,
-	KD_MEMBER_continue2_x86,
-	KD_MEMBER_continue2_arm64,
-	KD_MEMBER_io,
-	KD_MEMBER_io_extended,
-	KD_MEMBER_msr,
-	KD_MEMBER_query_special_calls,
-	KD_MEMBER_set_special_call,
-	KD_MEMBER_set_internal_breakpoint,
-	KD_MEMBER_get_internal_breakpoint,
-	KD_MEMBER_version,
-	KD_MEMBER_breakpoint_ex,
-	KD_MEMBER_search_memory,
-	KD_MEMBER_bus_data,
-	KD_MEMBER_fill_memory,
-	KD_MEMBER_query_memory,
-	KD_MEMBER_switch_partition,
-	KD_MEMBER_write_custom_breakpoint,
-	KD_MEMBER_context_ex,
+	KD_MEMBER_none, /* an API without parameters, or an unknown one */
+#define KD_X(name, as) KD_MEMBER_##name,
+	KD_MEMBER_TABLE(KD_X)
+#undef KD_X
 };
 
 struct kd_api_info {
@@ -99,14 +107,16 @@ enum {
 	KD_MAX_API_10 = 0x33,
 };
 
-enum { /* machine types of GetVersion */
+/* Machine types of GetVersion. */
+enum {
 	KD_MACHINE_X86 = 0x014C,
 	KD_MACHINE_AMD64 = 0x8664,
 	KD_MACHINE_ARM64 = 0xAA64,
 	KD_MACHINE_ARM = 0x01C4,
 };
 
-enum { /* GetVersion flags */
+/* GetVersion flags. */
+enum {
 	KD_VERSION_MP = 0x01,
 	KD_VERSION_DATA = 0x02,
 	KD_VERSION_PTR64 = 0x04,
@@ -117,35 +127,35 @@ enum { /* GetVersion flags */
 };
 
 /* NTSTATUS values that appear on the wire. */
-#define KD_NT_TABLE(X)                                                                             \
-	X(SUCCESS, 0x00000000u)                                                                    \
-	X(PENDING, 0x00000103u)                                                                    \
-	X(DBG_EXCEPTION_HANDLED, 0x00010001u)                                                      \
-	X(DBG_CONTINUE, 0x00010002u)                                                               \
-	X(WX86_SINGLE_STEP, 0x4000001Eu)                                                           \
-	X(WX86_BREAKPOINT, 0x4000001Fu)                                                            \
-	X(GUARD_PAGE_VIOLATION, 0x80000001u)                                                       \
-	X(DATATYPE_MISALIGNMENT, 0x80000002u)                                                      \
-	X(BREAKPOINT, 0x80000003u)                                                                 \
-	X(SINGLE_STEP, 0x80000004u)                                                                \
-	X(WAKE_SYSTEM_DEBUGGER, 0x80000007u)                                                       \
-	X(NO_MORE_ENTRIES, 0x8000001Au)                                                            \
-	X(DBG_EXCEPTION_NOT_HANDLED, 0x80010001u)                                                  \
-	X(UNSUCCESSFUL, 0xC0000001u)                                                               \
-	X(NOT_IMPLEMENTED, 0xC0000002u)                                                            \
-	X(ACCESS_VIOLATION, 0xC0000005u)                                                           \
-	X(IN_PAGE_ERROR, 0xC0000006u)                                                              \
-	X(INVALID_PARAMETER, 0xC000000Du)                                                          \
-	X(NO_SUCH_DEVICE, 0xC000000Eu)                                                             \
-	X(NO_SUCH_FILE, 0xC000000Fu)                                                               \
-	X(END_OF_FILE, 0xC0000011u)                                                                \
-	X(ILLEGAL_INSTRUCTION, 0xC000001Du)                                                        \
-	X(INTEGER_DIVIDE_BY_ZERO, 0xC0000094u)                                                     \
-	X(INTEGER_OVERFLOW, 0xC0000095u)                                                           \
-	X(PRIVILEGED_INSTRUCTION, 0xC0000096u)                                                     \
-	X(STACK_OVERFLOW, 0xC00000FDu)                                                             \
-	X(NOT_FOUND, 0xC0000225u)                                                                  \
-	X(STACK_BUFFER_OVERRUN, 0xC0000409u)                                                       \
+#define KD_NT_TABLE(X)                            \
+	X(SUCCESS, 0x00000000u)                   \
+	X(PENDING, 0x00000103u)                   \
+	X(DBG_EXCEPTION_HANDLED, 0x00010001u)     \
+	X(DBG_CONTINUE, 0x00010002u)              \
+	X(WX86_SINGLE_STEP, 0x4000001Eu)          \
+	X(WX86_BREAKPOINT, 0x4000001Fu)           \
+	X(GUARD_PAGE_VIOLATION, 0x80000001u)      \
+	X(DATATYPE_MISALIGNMENT, 0x80000002u)     \
+	X(BREAKPOINT, 0x80000003u)                \
+	X(SINGLE_STEP, 0x80000004u)               \
+	X(WAKE_SYSTEM_DEBUGGER, 0x80000007u)      \
+	X(NO_MORE_ENTRIES, 0x8000001Au)           \
+	X(DBG_EXCEPTION_NOT_HANDLED, 0x80010001u) \
+	X(UNSUCCESSFUL, 0xC0000001u)              \
+	X(NOT_IMPLEMENTED, 0xC0000002u)           \
+	X(ACCESS_VIOLATION, 0xC0000005u)          \
+	X(IN_PAGE_ERROR, 0xC0000006u)             \
+	X(INVALID_PARAMETER, 0xC000000Du)         \
+	X(NO_SUCH_DEVICE, 0xC000000Eu)            \
+	X(NO_SUCH_FILE, 0xC000000Fu)              \
+	X(END_OF_FILE, 0xC0000011u)               \
+	X(ILLEGAL_INSTRUCTION, 0xC000001Du)       \
+	X(INTEGER_DIVIDE_BY_ZERO, 0xC0000094u)    \
+	X(INTEGER_OVERFLOW, 0xC0000095u)          \
+	X(PRIVILEGED_INSTRUCTION, 0xC0000096u)    \
+	X(STACK_OVERFLOW, 0xC00000FDu)            \
+	X(NOT_FOUND, 0xC0000225u)                 \
+	X(STACK_BUFFER_OVERRUN, 0xC0000409u)      \
 	X(ASSERTION_FAILURE, 0xC0000420u)
 
 enum {

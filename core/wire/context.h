@@ -15,13 +15,13 @@
 struct kd_reg_field {
 	const char *name; /* lower case, WinDbg's register name: "rax", "efl", "cr3", "xmm0" */
 	uint16_t offset;
-	uint16_t size;    /* bytes; above 8 only for vector and x87 registers */
+	uint16_t size; /* bytes; above 8 only for vector and x87 registers */
 };
 
 struct kd_reg_layout {
 	const struct kd_reg_field *fields;
 	size_t n_fields;
-	size_t size;      /* of the whole structure */
+	size_t size; /* of the whole structure */
 };
 
 enum {
@@ -53,8 +53,8 @@ enum kd_kdbg_meaning { KD_KDBG_ADDRESS, KD_KDBG_VALUE };
 struct kd_kdbg_field {
 	const char *name; /* Microsoft's: "PsLoadedModuleList" */
 	uint16_t offset;
-	uint8_t size;     /* 2, 4 or 8 */
-	uint8_t meaning;  /* enum kd_kdbg_meaning */
+	uint8_t size;    /* 2, 4 or 8 */
+	uint8_t meaning; /* enum kd_kdbg_meaning */
 };
 
 enum { KD_KDBG_SIZE_MAX = 0x3A8, KD_KDBG_HEADER_SIZE = 24, KD_KDBG_TAG = 0x4742444B };

@@ -30,34 +30,9 @@ enum {
 };
 
 union kd_manipulate_member {
-#define KD_MEMBER(name) struct kd_w_##name name
-	KD_MEMBER(read_memory);
-	KD_MEMBER(write_memory);
-	KD_MEMBER(get_context);
-	KD_MEMBER(set_context);
-	KD_MEMBER(write_breakpoint);
-	KD_MEMBER(restore_breakpoint);
-	struct kd_w_continue cont;
-	KD_MEMBER(continue2_amd64);
-	KD_MEMBER(continue2_x86);
-	KD_MEMBER(continue2_arm64);
-	KD_MEMBER(io);
-	KD_MEMBER(io_extended);
-	KD_MEMBER(msr);
-	KD_MEMBER(query_special_calls);
-	KD_MEMBER(set_special_call);
-	KD_MEMBER(set_internal_breakpoint);
-	KD_MEMBER(get_internal_breakpoint);
-	KD_MEMBER(version);
-	KD_MEMBER(breakpoint_ex);
-	KD_MEMBER(search_memory);
-	KD_MEMBER(bus_data);
-	KD_MEMBER(fill_memory);
-	KD_MEMBER(query_memory);
-	KD_MEMBER(switch_partition);
-	KD_MEMBER(write_custom_breakpoint);
-	KD_MEMBER(context_ex);
-#undef KD_MEMBER
+#define KD_X(name, as) struct kd_w_##name as;
+	KD_MEMBER_TABLE(KD_X)
+#undef KD_X
 };
 
 struct kd_manipulate {
@@ -66,6 +41,7 @@ struct kd_manipulate {
 	union kd_manipulate_member u;
 	const uint8_t *data; /* additional data */
 	size_t data_size;
+	size_t fixed_size; /* 0: all 56 bytes; else a stub's short reply, see decode_reply */
 };
 
 /* `machine` chooses the form of Continue2 (KD_MACHINE_AMD64 when unknown). */
@@ -74,9 +50,27 @@ enum kd_status kd_manipulate_decode(struct kd_manipulate *ret, uint16_t machine,
 enum kd_status kd_manipulate_encode(uint8_t *out, size_t cap, size_t *size_ret,
 				    const struct kd_manipulate *m);
 /* A request of our own: zeros, the API's number and member kind, the processor. */
-void kd_manipulate_init(struct kd_manipulate *m, uint32_t api, uint16_t machine, uint16_t processor);
+void kd_manipulate_init(struct kd_manipulate *m, uint32_t api, uint16_t machine,
+			uint16_t processor);
 /* Only the 56 header bytes (the data goes to the link as its second part). */
 void kd_manipulate_encode_hdr(uint8_t out[KD_AT_LEAST(56)], const struct kd_manipulate *m);
+
+/*
+ * A debugger's decode: as above, but takes the short refusals of stubs too (VirtualBox answers an
+ * unknown API with 16 bytes). 12 to 55 bytes are good if they carry an error status; what is
+ * missing reads as zero, and fixed_size makes encode give the same bytes.
+ */
+enum kd_status kd_manipulate_decode_reply(struct kd_manipulate *ret, uint16_t machine,
+					  const uint8_t *payload, size_t size);
+
+/*
+ * How many bytes of `data` belong to the message, by the length fields of its API: never more than
+ * data_size, as stubs send more or less than they say. KD_E_TRUNCATED: fewer are there than were
+ * promised (*size_ret is what is there): a target refuses such a request, a debugger takes what it
+ * got.
+ */
+enum kd_status kd_manipulate_data_size(const struct kd_manipulate *m, bool is_reply,
+				       size_t *size_ret);
 
 struct kd_state_change {
 	struct kd_w_state_change_hdr hdr;
@@ -85,17 +79,22 @@ struct kd_state_change {
 		struct kd_w_exception exception;
 		struct kd_w_load_symbols load_symbols;
 		struct kd_w_command_string command_string;
-	} u;                 /* by hdr.new_state & 0xFFFF */
-	uint8_t report[48];  /* control report: bytes; missing ones are zero. See report_* structs */
-	size_t fixed_size;   /* 192..240: how many bytes of the fixed part were there */
-	const char *name;    /* load symbols: the last path_name_length bytes, not checked for NUL */
+	} u;                /* by hdr.new_state & 0xFFFF */
+	uint8_t report[48]; /* control report: bytes; missing ones are zero. See report_* structs */
+	size_t fixed_size;  /* 192..240: bytes of the fixed part; 0 in one of our own: 240 */
+	const char *name;   /* load symbols: the last path_name_length bytes, not checked for NUL */
 	size_t name_size;
 	const uint8_t *data; /* everything after the fixed part (includes the name) */
 	size_t data_size;
 };
 
+/*
+ * Machines and releases disagree about the size of the fixed part: 192 bytes and more are taken.
+ * KD_E_MALFORMED: the module's name would begin before byte 192.
+ */
 enum kd_status kd_state_change_decode(struct kd_state_change *ret, const uint8_t *payload,
 				      size_t size);
+/* Writes `data`; `name` is only looked at when there is no data. */
 enum kd_status kd_state_change_encode(uint8_t *out, size_t cap, size_t *size_ret,
 				      const struct kd_state_change *s);
 
@@ -119,11 +118,14 @@ struct kd_debug_io {
 	struct kd_w_debug_io hdr;
 	const uint8_t *text; /* print: the string; prompt: the prompt; reply: the answer */
 	size_t text_size;
+	const uint8_t *tail; /* bytes after the text; real targets send none */
+	size_t tail_size;
+	size_t hdr_size; /* 16; 12: a print of an old stub, without the last field; 0 means 16 */
 };
 
 /*
- * Tolerates the 12-byte header of old stubs for prints (decoded with hdr_size 12, which encode
- * does not produce).
+ * The direction is not in the bytes: with GetString the text is what follows the header if its
+ * length is that of the prompt or that of the answer.
  */
 enum kd_status kd_debug_io_decode(struct kd_debug_io *ret, const uint8_t *payload, size_t size);
 enum kd_status kd_debug_io_encode(uint8_t *out, size_t cap, size_t *size_ret,
@@ -155,6 +157,7 @@ enum kd_status kd_trace_io_decode(struct kd_trace_io *ret, const uint8_t *payloa
 enum kd_status kd_trace_io_encode(uint8_t *out, size_t cap, size_t *size_ret,
 				  const struct kd_trace_io *t);
 
+/* Takes longer payloads too: the 12 bytes are from one source. */
 enum kd_status kd_control_request_decode(struct kd_w_control_request *ret, const uint8_t *payload,
 					 size_t size);
 enum kd_status kd_control_request_encode(uint8_t *out, size_t cap, size_t *size_ret,
