@@ -128,6 +128,13 @@ enum kd_go {
  */
 enum kd_status kd_session_go(struct kd_session *session, enum kd_go how, struct kd_error *err);
 
+/**
+ * As kd_session_go(), stopping also at any of `n` addresses (`g ADDRESS...`, at most 10), which are
+ * forgotten at the next stop.
+ */
+enum kd_status kd_session_go_to(struct kd_session *session, const uint64_t *addresses, size_t n,
+				enum kd_go how, struct kd_error *err);
+
 enum kd_step {
 	KD_STEP_INTO,              /**< t: one instruction */
 	KD_STEP_OVER,              /**< p: one instruction, calls and rep-prefixed ones as one */

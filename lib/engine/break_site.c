@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Code breakpoints in the target: what is planted where. */
+#include <string.h>
+
+#include "lib/engine/arch.h"
+#include "lib/engine/breaks_private.h"
+#include "lib/engine/memory.h"
+
+static struct site *site_find(const struct kd_session *s, uint64_t address)
+{
+	for (size_t i = 0; i < s->breaks->n_sites; i++)
+		if (s->breaks->sites[i].address == address)
+			return &s->breaks->sites[i];
+	return NULL;
+}
+
+static void journal(struct kd_session *s)
+{
+	struct kd__journal_entry entries[KD__SITES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->breaks->n_sites; i++) {
+		const struct site *site = &s->breaks->sites[i];
+
+		if (site->handle && site->has_original)
+			entries[n++] = (struct kd__journal_entry){ site->address, site->original };
+	}
+	kd__journal_write(s, entries, n);
+}
+
+bool kd__breaks_has_site(const struct kd_session *s, uint64_t address)
+{
+	for (size_t i = 0; i < s->breaks->n; i++) {
+		const struct brk *b = s->breaks->list[i];
+
+		if (b->pub.kind == KD_BREAKPOINT_CODE && kd__brk_wants(b) &&
+		    b->pub.address == address)
+			return true;
+	}
+	return kd__breaks_is_temp(s, address);
+}
+
+static enum kd_status restore(struct kd_session *s, struct site *site, struct kd_error *err)
+{
+	struct kd_manipulate m;
+	enum kd_status status;
+
+	if (!site->handle)
+		return KD_OK;
+	kd_manipulate_init(&m, KD_API_RESTORE_BREAKPOINT, s->machine, (uint16_t)s->owner);
+	m.u.restore_breakpoint.handle = site->handle;
+	status = kd__request(s, &m, err); /* a refusal means that it is gone already */
+	if (status == KD_OK)
+		site->handle = 0;
+	return status;
+}
+
+static void drop(struct kd__breaks *k, size_t i)
+{
+	k->sites[i] = k->sites[--k->n_sites];
+}
+
+static enum kd_status write_breakpoint(struct kd_session *s, struct site *site,
+				       struct kd_error *err)
+{
+	struct kd_manipulate m;
+	enum kd_status status;
+
+	kd_manipulate_init(&m, KD_API_WRITE_BREAKPOINT, s->machine, (uint16_t)s->owner);
+	m.u.write_breakpoint.address = site->address;
+	status = kd__request_checked(s, &m, err);
+	if (status == KD_OK)
+		site->handle = m.u.write_breakpoint.handle;
+	return status;
+}
+
+static enum kd_status plant(struct kd_session *s, struct site *site, struct kd_error *err)
+{
+	enum kd_status status;
+
+	if (!site->has_original)
+		site->has_original =
+			kd_memory_read(s, site->address, &site->original, 1, NULL, NULL) == KD_OK;
+	status = write_breakpoint(s, site, err);
+	if (status == KD_E_TARGET) {
+		/* Full, or an entry that we lost track of: start from an empty table. */
+		status = kd__breaks_clear_table(s, err);
+		if (status == KD_OK)
+			status = write_breakpoint(s, site, err);
+		if (status == KD_E_TARGET)
+			kd_error_set(err, status, site->address,
+				     "the target refused a breakpoint at 0x%llx",
+				     (unsigned long long)site->address);
+	}
+	return status;
+}
+
+static enum kd_status want(struct kd_session *s, uint64_t address, struct kd_error *err)
+{
+	struct kd__breaks *k = s->breaks;
+
+	if (site_find(s, address))
+		return KD_OK;
+	if (k->n_sites == KD__SITES)
+		return kd_error_set(err, KD_E_FULL, address,
+				    "the target's breakpoint table has 32 entries and all are used: "
+				    "this step or go needs one (bd or bc frees one)");
+	k->sites[k->n_sites++] = (struct site){ .address = address };
+	return KD_OK;
+}
+
+/* Sites that nothing wants any more go; wanted ones exist. */
+static enum kd_status update(struct kd_session *s, struct kd_error *err)
+{
+	struct kd__breaks *k = s->breaks;
+	enum kd_status status = KD_OK;
+
+	for (size_t i = k->n_sites; i-- > 0 && status == KD_OK;) {
+		if (kd__breaks_has_site(s, k->sites[i].address))
+			continue;
+		status = restore(s, &k->sites[i], err);
+		if (status == KD_OK)
+			drop(k, i);
+	}
+	for (size_t i = 0; i < k->n_temps && status == KD_OK; i++)
+		status = want(s, k->temps[i], err);
+	for (size_t i = 0; i < k->n && status == KD_OK; i++) {
+		const struct brk *b = k->list[i];
+
+		if (b->pub.kind == KD_BREAKPOINT_CODE && kd__brk_wants(b))
+			status = want(s, b->pub.address, err);
+	}
+	return status;
+}
+
+enum kd_status kd__breaks_plant(struct kd_session *s, uint64_t except_pc, struct kd_error *err)
+{
+	struct kd__breaks *k = s->breaks;
+	enum kd_status status = update(s, err);
+	bool changed = false;
+
+	for (size_t i = 0; i < k->n_sites && status == KD_OK; i++) {
+		struct site *site = &k->sites[i];
+
+		if (except_pc && site->address == except_pc) {
+			changed |= site->handle != 0;
+			status = restore(s, site, err);
+		} else if (!site->handle) {
+			changed |= !site->has_original;
+			status = plant(s, site, err);
+		}
+	}
+	if (changed)
+		journal(s);
+	if (status == KD_OK)
+		status = kd__slots_write(s, err);
+	return status;
+}
+
+enum kd_status kd__breaks_unplant_range(struct kd_session *s, uint64_t address, uint64_t size,
+					struct kd_error *err)
+{
+	enum kd_status status = KD_OK;
+
+	for (size_t i = 0; i < s->breaks->n_sites && status == KD_OK; i++) {
+		struct site *site = &s->breaks->sites[i];
+
+		if (site->address - address >= size)
+			continue;
+		status = restore(s, site, err);
+		site->has_original = false; /* the byte under it may be about to change */
+	}
+	return status;
+}
+
+enum kd_status kd__breaks_unplant_all(struct kd_session *s, struct kd_error *err)
+{
+	enum kd_status status = KD_OK;
+	bool any = false;
+
+	for (size_t i = 0; i < s->breaks->n_sites && status == KD_OK; i++) {
+		any |= s->breaks->sites[i].handle != 0;
+		status = restore(s, &s->breaks->sites[i], err);
+	}
+	if (any && status == KD_OK)
+		kd__journal_write(s, NULL, 0);
+	return status;
+}
+
+enum kd_status kd__breaks_clear_table(struct kd_session *s, struct kd_error *err)
+{
+	for (uint32_t handle = 1; handle <= KD__SITES; handle++) {
+		struct kd_manipulate m;
+		enum kd_status status;
+
+		kd_manipulate_init(&m, KD_API_RESTORE_BREAKPOINT, s->machine, (uint16_t)s->owner);
+		m.u.restore_breakpoint.handle = handle;
+		status = kd__request(s, &m, err);
+		if (status != KD_OK)
+			return status;
+	}
+	kd__sites_forget(s);
+	return KD_OK;
+}
+
+void kd__sites_forget(struct kd_session *s)
+{
+	s->breaks->n_sites = 0;
+	s->breaks->slots_written = false;
+}
+
+void kd__sites_forget_range(struct kd_session *s, uint64_t base, uint64_t size)
+{
+	for (size_t i = s->breaks->n_sites; i-- > 0;)
+		if (s->breaks->sites[i].address - base < size && !s->breaks->sites[i].handle)
+			drop(s->breaks, i);
+}
+
+void kd__breaks_hide(const struct kd_session *s, uint64_t address, uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < s->breaks->n_sites; i++) {
+		const struct site *site = &s->breaks->sites[i];
+
+		if (site->handle && site->has_original && site->address - address < size &&
+		    s->arch && bytes[site->address - address] == s->arch->breakpoint[0])
+			bytes[site->address - address] = site->original;
+	}
+}
+
+void kd__breaks_note_stream(struct kd_session *s, uint64_t pc, uint32_t count)
+{
+	for (size_t i = 0; i < s->breaks->n_sites; i++)
+		if (s->breaks->sites[i].address - pc < count)
+			s->breaks->sites[i].handle = 0;
+}
+
+enum kd_status kd__breaks_add_temp(struct kd_session *s, uint64_t address, struct kd_error *err)
+{
+	struct kd__breaks *k = s->breaks;
+
+	if (kd__breaks_is_temp(s, address))
+		return KD_OK;
+	if (k->n_temps == KD__TEMPS)
+		return kd_error_set(err, KD_E_FULL, address, "at most %d addresses to run to",
+				    KD__TEMPS);
+	k->temps[k->n_temps++] = address;
+	return KD_OK;
+}
+
+bool kd__breaks_is_temp(const struct kd_session *s, uint64_t address)
+{
+	for (size_t i = 0; i < s->breaks->n_temps; i++)
+		if (s->breaks->temps[i] == address)
+			return true;
+	return false;
+}
+
+void kd__breaks_drop_temps(struct kd_session *s)
+{
+	s->breaks->n_temps = 0;
+}
+
+enum kd_status kd__breaks_withdraw(struct kd_session *s, struct kd_error *err)
+{
+	enum kd_status status = kd__breaks_unplant_all(s, err);
+
+	kd__breaks_drop_temps(s);
+	return status == KD_OK ? kd__slots_clear(s, err) : status;
+}

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Go and step. A *plan* says what the user wants; every resume and every stop consults it.
+ *
+ *   user: go/step --> plan --> resume() --> RUNNING --stop--> plan: done? --yes--> stop event
+ *                                ^                               |
+ *                                +------------- no --------------+
+ *
+ * A resume from an address with a breakpoint of ours takes two: first a single step with that
+ * breakpoint out (`off_site`), then the real one.
+ */
+#include "lib/engine/execute.h"
+
+#include <stdlib.h>
+
+#include "lib/engine/arch.h"
+#include "lib/engine/breaks.h"
+#include "lib/engine/event.h"
+#include "lib/engine/register.h"
+#include "lib/engine/wire.h"
+
+enum goal { GOAL_GO, GOAL_STEP };
+
+struct kd__plan {
+	enum goal goal;
+	enum kd_go how;
+	enum kd_step kind;
+	bool into;
+	uint64_t address;    /* STEP_TO_ADDRESS */
+	bool is_set;         /* there is something for gc to go on with */
+	bool off_site;       /* the single step under way only leaves a breakpoint */
+	bool tracing;        /* the last resume had the trace flag set */
+	bool use_temp;       /* the step under way ends at a temporary breakpoint */
+	uint64_t temp;       /* its address */
+	uint64_t thread, sp; /* who it belongs to: recursion and other threads don't count */
+	bool sp_above;       /* gu: the stack pointer must have grown beyond sp */
+};
+
+enum kd_status kd__plan_create(struct kd_session *s)
+{
+	s->plan = calloc(1, sizeof *s->plan);
+	return s->plan ? KD_OK : KD_E_NO_MEMORY;
+}
+
+void kd__plan_destroy(struct kd_session *s)
+{
+	free(s->plan);
+	s->plan = NULL;
+}
+
+void kd__plan_on_stop(struct kd_session *s)
+{
+	(void)s;
+}
+
+void kd__plan_on_resume(struct kd_session *s)
+{
+	(void)s;
+}
+
+void kd__plan_on_restart(struct kd_session *s)
+{
+	kd__plan_forget(s);
+}
+
+void kd__plan_forget(struct kd_session *s)
+{
+	*s->plan = (struct kd__plan){ .goal = GOAL_GO };
+	kd__breaks_drop_temps(s);
+}
+
+void kd__plan_suspend(struct kd_session *s)
+{
+	s->plan->off_site = s->plan->tracing = false;
+	kd__breaks_drop_temps(s);
+}
+
+/* --- the PC rule: a breakpoint instruction that is not ours must be passed by us --- */
+
+static enum kd_status pass_hardcoded(struct kd_session *s, struct kd_error *err)
+{
+	const struct kd__report *report = kd__regs_report(s);
+	const struct kd__arch *arch = s->arch;
+	bool is_break;
+
+	if (!arch || kd__regs_pc_changed(s))
+		return KD_OK;
+	if (s->stop.code != 0x80000003u && s->stop.reason != KD_STOP_MODULE)
+		return KD_OK;
+	if (kd__breaks_has_site(s, s->stop.pc))
+		return KD_OK;
+	is_break = report->n_stream >= arch->breakpoint_size;
+	for (size_t i = 0; i < arch->breakpoint_size && is_break; i++)
+		is_break = report->stream[i] == arch->breakpoint[i];
+	if (!is_break)
+		return KD_OK;
+	return kd__regs_set(s, s->owner, arch->pc, s->stop.pc + arch->breakpoint_size, err);
+}
+
+/* --- the wire's part of a resume --- */
+
+static bool is_debug_event(uint32_t code)
+{
+	return code == 0 || code == 0x80000003u || code == 0x80000004u ||
+	       code == 0x80000007u || code == 0xC0000420u || code == 0x4000001Fu ||
+	       code == 0x4000001Eu;
+}
+
+static uint32_t continue_status(const struct kd_session *s)
+{
+	enum kd_go how = s->plan->how;
+
+	if (how == KD_GO_NOT_HANDLED)
+		return 0x80010001u;
+	if (how == KD_GO_HANDLED)
+		return is_debug_event(s->stop.code) ? 0x00010002u : 0x00010001u;
+	return is_debug_event(s->stop.code) ? 0x00010002u : 0x80010001u;
+}
+
+static enum kd_status send_continue(struct kd_session *s, uint32_t status, bool trace, uint64_t dr7,
+				    struct kd_error *err)
+{
+	struct kd_manipulate m;
+	enum kd_status result;
+
+	if (s->arch) {
+		kd_manipulate_init(&m, KD_API_CONTINUE2, s->machine, (uint16_t)s->owner);
+		s->arch->continue2(&m, status, trace, dr7);
+	} else {
+		kd_manipulate_init(&m, KD_API_CONTINUE, s->machine, (uint16_t)s->owner);
+		m.u.cont.continue_status = status;
+	}
+	result = kd__wire_order(s, &m, err);
+	if (result != KD_OK)
+		return result;
+	s->state = KD_SESSION_RUNNING;
+	s->generation++;
+#define KD_X(part) kd__##part##_on_resume(s);
+	KD__PARTS(KD_X)
+#undef KD_X
+	return KD_OK;
+}
+
+/* --- steps --- */
+
+static bool matches(enum kd_step kind, enum kd_flow flow)
+{
+	switch (kind) {
+	case KD_STEP_TO_CALL: return flow == KD_FLOW_CALL;
+	case KD_STEP_TO_RETURN: return flow == KD_FLOW_RETURN;
+	case KD_STEP_TO_CALL_OR_RETURN: return flow == KD_FLOW_CALL || flow == KD_FLOW_RETURN;
+	case KD_STEP_TO_BRANCH: return flow != KD_FLOW_NEXT && flow != KD_FLOW_TRAP;
+	case KD_STEP_INTO:
+	case KD_STEP_OVER:
+	case KD_STEP_TO_ADDRESS:
+	case KD_STEP_OUT: break;
+	}
+	return true;
+}
+
+static enum kd_status run_to(struct kd_session *s, uint64_t address, bool above,
+			     struct kd_error *err)
+{
+	struct kd__plan *p = s->plan;
+	enum kd_status status = kd__regs_get(s, s->owner, s->arch->sp, &p->sp, err);
+
+	if (status == KD_OK)
+		status = kd__breaks_add_temp(s, address, err);
+	p->use_temp = true;
+	p->temp = address;
+	p->thread = s->stop.thread;
+	p->sp_above = above;
+	return status;
+}
+
+static bool steps_over(const struct kd__plan *p)
+{
+	return p->kind == KD_STEP_OVER || (p->kind != KD_STEP_INTO && !p->into);
+}
+
+/* Prepare the next move of a step: a temporary breakpoint, or (use_temp false) the trace flag. */
+static enum kd_status prepare_step(struct kd_session *s, struct kd_error *err)
+{
+	struct kd__plan *p = s->plan;
+	struct kd_instruction insn;
+	struct kd_frame frame;
+	char note[64];
+	size_t n = 0;
+	enum kd_status status;
+
+	p->use_temp = false;
+	switch (p->kind) {
+	case KD_STEP_TO_ADDRESS:
+		status = run_to(s, p->address, false, err);
+		p->sp = 0;
+		return status;
+	case KD_STEP_OUT:
+		status = kd_stack_walk(s, &frame, 1, &n, note, sizeof note, err);
+		if (status == KD_OK && (n == 0 || frame.return_address == 0))
+			return kd_error_set(err, KD_E_NOT_FOUND, s->stop.pc,
+					    "the current frame has no return address to run to");
+		return status == KD_OK ? run_to(s, frame.return_address, true, err) : status;
+	default:
+		break;
+	}
+	if (!steps_over(p))
+		return KD_OK;
+	status = kd_code_decode(s, s->stop.pc, &insn, err);
+	if (status != KD_OK)
+		return status == KD_E_UNREADABLE ? KD_OK : status;
+	if (insn.is_valid && (insn.flow == KD_FLOW_CALL || insn.is_repeated))
+		return run_to(s, insn.address + insn.size, false, err);
+	return KD_OK;
+}
+
+enum kd_status kd__execute_resume(struct kd_session *s, struct kd_error *err)
+{
+	struct kd__plan *p = s->plan;
+	uint32_t how = continue_status(s);
+	uint64_t pc, except;
+	bool at_site, want_trace = false;
+	enum kd_status status = pass_hardcoded(s, err);
+
+	if (status == KD_OK && p->goal == GOAL_STEP && !p->use_temp)
+		status = prepare_step(s, err);
+	if (status != KD_OK)
+		return status;
+	pc = s->stop.pc;
+	at_site = kd__breaks_has_site(s, pc) || kd__breaks_has_execute(s, pc);
+	want_trace = p->goal == GOAL_STEP && !p->use_temp;
+	except = at_site && (int32_t)how >= 0 ? pc : 0;
+	p->off_site = except && !want_trace;
+	p->tracing = want_trace || p->off_site;
+	status = kd__breaks_plant(s, except, err);
+	if (status != KD_OK)
+		return status;
+	p->how = KD_GO; /* what was said about this exception does not hold for the next */
+	return send_continue(s, how, p->tracing, kd__breaks_dr7(s, except), err);
+}
+
+enum kd_status kd__execute_pass(struct kd_session *s, struct kd_error *err)
+{
+	enum kd_status status;
+
+	if (s->plan->is_set)
+		return kd__execute_resume(s, err);
+	status = pass_hardcoded(s, err);
+	if (status == KD_OK)
+		status = kd__breaks_plant(s, 0, err);
+	return status == KD_OK ? send_continue(s, 0x00010002u, false, kd__breaks_dr7(s, 0), err)
+			       : status;
+}
+
+/* After a step: is the goal reached, or is another move needed? */
+static enum kd__step_result evaluate(struct kd_session *s)
+{
+	struct kd__plan *p = s->plan;
+	struct kd_instruction insn;
+
+	p->use_temp = false;
+	kd__breaks_drop_temps(s);
+	if (p->kind < KD_STEP_TO_CALL || p->kind == KD_STEP_OUT || p->kind == KD_STEP_TO_ADDRESS)
+		return KD__STEP_DONE;
+	if (kd_code_decode(s, s->stop.pc, &insn, NULL) != KD_OK || !insn.is_valid)
+		return KD__STEP_DONE;
+	return matches(p->kind, insn.flow) ? KD__STEP_DONE : KD__STEP_GO_ON;
+}
+
+enum kd__step_result kd__plan_stepped(struct kd_session *s)
+{
+	struct kd__plan *p = s->plan;
+
+	if (!p->tracing)
+		return KD__STEP_FOREIGN;
+	p->tracing = false;
+	if (p->off_site) {
+		p->off_site = false;
+		/* The step off the breakpoint may have arrived where the plan ends. */
+		if (p->use_temp && s->stop.pc == p->temp)
+			return kd__plan_temp_hit(s);
+		if (p->goal == GOAL_GO && kd__breaks_is_temp(s, s->stop.pc))
+			return KD__STEP_DONE;
+		return KD__STEP_GO_ON;
+	}
+	return evaluate(s);
+}
+
+enum kd__step_result kd__plan_temp_hit(struct kd_session *s)
+{
+	struct kd__plan *p = s->plan;
+	uint64_t sp = 0;
+
+	if (p->goal == GOAL_GO)
+		return KD__STEP_DONE; /* g ADDRESS */
+	if (!p->use_temp || s->stop.pc != p->temp)
+		return KD__STEP_FOREIGN;
+	if (p->kind == KD_STEP_TO_ADDRESS)
+		return KD__STEP_DONE;
+	if (p->thread && p->thread != s->stop.thread)
+		return KD__STEP_GO_ON;
+	if (kd__regs_get(s, s->owner, s->arch->sp, &sp, NULL) != KD_OK)
+		return KD__STEP_DONE;
+	if (p->sp_above ? sp <= p->sp : sp < p->sp)
+		return KD__STEP_GO_ON; /* an inner call of the same function */
+	return evaluate(s);
+}
+
+/* --- the processor that is stepped must own the stop --- */
+
+static enum kd_status order_switch(struct kd_session *s, uint32_t processor, struct kd_error *err)
+{
+	struct kd_manipulate m;
+
+	kd_manipulate_init(&m, KD_API_SWITCH_PROCESSOR, s->machine, (uint16_t)processor);
+	return kd__wire_order(s, &m, err);
+}
+
+/*
+ * Arm a single step on a processor that does not own the stop: switch to it, Continue2 with trace;
+ * control returns to the owner, whose continue then lets all of them run (facts 5.8).
+ */
+static enum kd_status arm_other(struct kd_session *s, uint32_t processor, struct kd_error *err)
+{
+	struct kd_state_change change;
+	struct kd_manipulate m;
+	uint64_t deadline = kd_now_ns() + UINT64_C(5000000000);
+	enum kd_status status = order_switch(s, processor, err);
+
+	while (status == KD_OK && !kd__wire_has_stop(s))
+		status = kd__wire_step(s, deadline, err);
+	if (status != KD_OK || !kd__wire_take_stop(s, &change))
+		return status;
+	kd_manipulate_init(&m, KD_API_CONTINUE2, s->machine, (uint16_t)processor);
+	s->arch->continue2(&m, 0x00010002u, true, kd__breaks_dr7(s, 0));
+	status = kd__wire_order(s, &m, err);
+	while (status == KD_OK && !kd__wire_has_stop(s))
+		status = kd__wire_step(s, deadline, err);
+	if (status == KD_OK)
+		kd__wire_take_stop(s, &change);
+	return status;
+}
+
+/* --- the public face --- */
+
+KD_EXPORT enum kd_status kd_session_go(struct kd_session *s, enum kd_go how, struct kd_error *err)
+{
+	enum kd_status status = kd__need_stop(s, err);
+
+	if (status != KD_OK)
+		return status;
+	*s->plan = (struct kd__plan){ .goal = GOAL_GO, .how = how, .is_set = true };
+	return kd__execute_resume(s, err);
+}
+
+KD_EXPORT enum kd_status kd_session_go_to(struct kd_session *s, const uint64_t *addresses, size_t n,
+					  enum kd_go how, struct kd_error *err)
+{
+	enum kd_status status = kd__need_write(s, err);
+
+	kd__breaks_drop_temps(s);
+	for (size_t i = 0; i < n && status == KD_OK; i++)
+		status = kd__breaks_add_temp(s, kd__normalise(s, addresses[i]), err);
+	if (status == KD_OK)
+		status = kd_session_go(s, how, err);
+	if (status != KD_OK)
+		kd__breaks_drop_temps(s);
+	return status;
+}
+
+KD_EXPORT enum kd_status kd_session_step(struct kd_session *s, enum kd_step kind, bool into,
+					 uint64_t address, struct kd_error *err)
+{
+	enum kd_status status = kd__need_write(s, err);
+
+	if (status == KD_OK && !s->arch)
+		status = kd_error_set(err, KD_E_UNSUPPORTED, 0,
+				      "no stepping for machine type 0x%04x", s->machine);
+	if (status != KD_OK)
+		return status;
+	kd__plan_forget(s);
+	*s->plan = (struct kd__plan){ .goal = GOAL_STEP,
+				      .kind = kind,
+				      .into = into,
+				      .address = kd__normalise(s, address),
+				      .is_set = true };
+	if (s->processor == s->owner)
+		return kd__execute_resume(s, err);
+	if (kind != KD_STEP_INTO)
+		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
+				    "processor %u did not stop by itself: only t can step it (~%us "
+				    "returns to the one that did)",
+				    s->processor, s->owner);
+	status = arm_other(s, s->processor, err);
+	if (status != KD_OK)
+		return status;
+	s->plan->goal = GOAL_GO;
+	status = kd__execute_resume(s, err);
+	s->plan->goal = GOAL_STEP;
+	s->plan->tracing = true;
+	s->plan->off_site = false;
+	return status;
+}
+
+KD_EXPORT enum kd_status kd_session_go_as_before(struct kd_session *s, struct kd_error *err)
+{
+	enum kd_status status = kd__need_stop(s, err);
+
+	if (status != KD_OK)
+		return status;
+	if (!s->plan->is_set)
+		return kd_session_go(s, KD_GO, err);
+	if (s->plan->use_temp)
+		status = kd__breaks_add_temp(s, s->plan->temp, err);
+	return status == KD_OK ? kd__execute_resume(s, err) : status;
+}
+
+static enum kd_status order_plain(struct kd_session *s, uint32_t api, struct kd_error *err)
+{
+	struct kd_manipulate m;
+	enum kd_status status = kd__need_write(s, err);
+
+	if (status == KD_OK)
+		status = kd__breaks_withdraw(s, err);
+	if (status != KD_OK)
+		return status;
+	kd__plan_forget(s);
+	kd_manipulate_init(&m, api, s->machine, (uint16_t)s->owner);
+	status = kd__wire_order(s, &m, err);
+	if (status == KD_OK) {
+		s->state = KD_SESSION_RUNNING;
+		s->generation++;
+	}
+	return status;
+}
+
+KD_EXPORT enum kd_status kd_session_reboot(struct kd_session *s, struct kd_error *err)
+{
+	return order_plain(s, KD_API_REBOOT, err);
+}
+
+KD_EXPORT enum kd_status kd_session_crash(struct kd_session *s, struct kd_error *err)
+{
+	return order_plain(s, KD_API_CAUSE_BUGCHECK, err);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory as the other parts of the engine need it. */
+#ifndef KD_LIB_ENGINE_MEMORY_H
+#define KD_LIB_ENGINE_MEMORY_H
+
+#include "lib/engine/engine.h"
+
+/* A packet was lost during a request (request.c tells): ask for less at a time for a while. */
+void kd__memory_note_loss(struct kd_session *s);
+
+/* Which address space user addresses are looked at in: 0 = the stopped processor's own. */
+void kd__memory_set_directory(struct kd_session *s, uint64_t directory_base);
+
+#endif

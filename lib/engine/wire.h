@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* Transport, link and the exchange of packets of a session (request.c, wire.c). */
+#ifndef KD_LIB_ENGINE_WIRE_H
+#define KD_LIB_ENGINE_WIRE_H
+
+#include "lib/engine/engine.h"
+
+enum kd_status kd__wire_create(struct kd_session *s, const char *endpoint, struct kd_error *err);
+void kd__wire_destroy(struct kd_session *s);
+
+/*
+ * Let bytes flow until something was handled or `deadline` (monotonic ns). Prints and file
+ * requests are served here; a state change is kept for kd__wire_take_stop(). KD_E_TIMEOUT at
+ * the deadline, KD_E_CANCELLED, KD_E_CLOSED.
+ */
+enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_error *err);
+
+/* The state change that waits, decoded; it points into a buffer valid until the next one arrives. */
+bool kd__wire_take_stop(struct kd_session *s, struct kd_state_change *ret);
+bool kd__wire_has_stop(const struct kd_session *s);
+
+/*
+ * Send a request that is only acknowledged (Continue, Reboot, SwitchProcessor...). KD_OK: the
+ * target has it. A state change that follows is kept.
+ */
+enum kd_status kd__wire_order(struct kd_session *s, struct kd_manipulate *m, struct kd_error *err);
+
+/* RESET both ways and wait until the target repeats its state. */
+enum kd_status kd__wire_resync(struct kd_session *s, struct kd_error *err);
+
+/* Answer the open prompt. */
+enum kd_status kd__wire_answer(struct kd_session *s, const char *text, size_t size,
+			       struct kd_error *err);
+
+void kd__wire_break_in(struct kd_session *s); /* async-signal-safe: only asks for it */
+/* A break-in byte went out and the stop it causes has not been seen yet. */
+bool kd__wire_break_outstanding(const struct kd_session *s);
+void kd__wire_break_seen(struct kd_session *s);
+void kd__wire_cancel(struct kd_session *s);
+bool kd__wire_take_cancel(struct kd_session *s);
+void kd__wire_clear_cancel(struct kd_session *s);
+
+/* The first state change after connecting came without SYNC and without a RESET before it. */
+bool kd__wire_needs_reset(const struct kd_session *s);
+/* Everything was learnt anew since the last call: a SYNC id or a reopened transport was seen. */
+bool kd__wire_take_restart(struct kd_session *s);
+
+void kd__wire_counters(const struct kd_session *s, struct kd_session_counters *ret);
+void kd__wire_describe(const struct kd_session *s, char *text, size_t size);
+const char *kd__wire_endpoint(const struct kd_session *s);
+bool kd__wire_is_vm_socket(const struct kd_session *s);
+bool kd__wire_is_open(const struct kd_session *s);
+
+#endif
