@@ -46,6 +46,26 @@ enum kd_member kd_api_continue2_member(uint16_t machine)
 	return KD_MEMBER_continue2_amd64;
 }
 
+const char *kd_code_name(uint32_t number)
+{
+	static const struct {
+		uint32_t number;
+		const char *name;
+	} names[] = {
+#define KD_X(name, number, ms_name) { number, #name },
+		KD_CODE_TABLE(KD_X)
+#undef KD_X
+	};
+	const struct kd_api_info *api = kd_api_find(number);
+
+	if (api)
+		return api->name;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].number == number)
+			return names[i].name;
+	return NULL;
+}
+
 const char *kd_nt_name(uint32_t status)
 {
 	static const struct {

@@ -82,24 +82,30 @@ const struct kd_api_info *kd_api_table(size_t *n_ret);
 /* The Continue2 member of an IMAGE_FILE_MACHINE; the AMD64 one for machines without their own. */
 enum kd_member kd_api_continue2_member(uint16_t machine);
 
+/*
+ * The numbers that name the content of the other data packets. No two spaces overlap, nor do they
+ * with api.def: a number alone says what it is.
+ */
+#define KD_CODE_TABLE(X)                                                     \
+	X(STATE_EXCEPTION, 0x3030, "DbgKdExceptionStateChange")              \
+	X(STATE_LOAD_SYMBOLS, 0x3031, "DbgKdLoadSymbolsStateChange")         \
+	X(STATE_COMMAND_STRING, 0x3032, "DbgKdCommandStringStateChange")     \
+	X(IO_PRINT_STRING, 0x3230, "DbgKdPrintStringApi")                    \
+	X(IO_GET_STRING, 0x3231, "DbgKdGetStringApi")                        \
+	X(TRACE_PRINT, 0x3330, "DbgKdPrintTraceApi")                         \
+	X(FILE_CREATE, 0x3430, "DbgKdCreateFileApi")                         \
+	X(FILE_READ, 0x3431, "DbgKdReadFileApi")                             \
+	X(FILE_WRITE, 0x3432, "DbgKdWriteFileApi")                           \
+	X(FILE_CLOSE, 0x3433, "DbgKdCloseFileApi")                           \
+	X(CONTROL_REQUEST_BREAKPOINT, 0x4300, "DbgKdRequestHwBreakpointApi") \
+	X(CONTROL_RELEASE_BREAKPOINT, 0x4301, "DbgKdReleaseHwBreakpointApi")
+
 enum {
-	KD_STATE_EXCEPTION = 0x3030,
-	KD_STATE_LOAD_SYMBOLS = 0x3031,
-	KD_STATE_COMMAND_STRING = 0x3032,
-	KD_STATE_ALTERNATE = 0x00010000, /* flag: from another partition */
+#define KD_X(name, number, ms_name) KD_##name = number,
+	KD_CODE_TABLE(KD_X)
+#undef KD_X
 
-	KD_IO_PRINT_STRING = 0x3230,
-	KD_IO_GET_STRING = 0x3231,
-
-	KD_TRACE_PRINT = 0x3330,
-
-	KD_FILE_CREATE = 0x3430,
-	KD_FILE_READ = 0x3431,
-	KD_FILE_WRITE = 0x3432,
-	KD_FILE_CLOSE = 0x3433,
-
-	KD_CONTROL_REQUEST_BREAKPOINT = 0x4300,
-	KD_CONTROL_RELEASE_BREAKPOINT = 0x4301,
+		KD_STATE_ALTERNATE = 0x00010000, /* flag of a state: from another partition */
 
 	KD_MAX_API_XP = 0x2D, /* GetVersion.MaxManipulate */
 	KD_MAX_API_VISTA = 0x2E,
@@ -163,6 +169,9 @@ enum {
 	KD_NT_TABLE(KD_X)
 #undef KD_X
 };
+
+/* Our name of a number of api.def or KD_CODE_TABLE ("READ_VIRTUAL", "STATE_EXCEPTION"), or NULL. */
+const char *kd_code_name(uint32_t number);
 
 /* "STATUS_UNSUCCESSFUL"-style name without prefix, or NULL. */
 const char *kd_nt_name(uint32_t status);
