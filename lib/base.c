@@ -29,7 +29,7 @@ enum kd_status kd_error_prefix(struct kd_error *err, enum kd_status status, cons
 	va_list ap;
 	int n;
 
-	if (!err)
+	if (!err || status == KD_OK)
 		return status;
 	va_start(ap, fmt);
 	n = vsnprintf(text, sizeof text, fmt, ap);

@@ -28,7 +28,7 @@
 enum kd_status kd_error_set(struct kd_error *err, enum kd_status status, uint64_t where,
 			    const char *fmt, ...) KD_PRINTF(4, 5);
 
-/* Put "prefix: " before the text that is already in *err; returns err's status. */
+/* Put "prefix: " before the text that is already in *err; returns `status`. KD_OK: does nothing. */
 enum kd_status kd_error_prefix(struct kd_error *err, enum kd_status status, const char *fmt, ...)
 	KD_PRINTF(3, 4);
 

@@ -267,3 +267,11 @@ enum kd_status kd__breaks_withdraw(struct kd_session *s, struct kd_error *err)
 	kd__breaks_drop_temps(s);
 	return status == KD_OK ? kd__slots_clear(s, err) : status;
 }
+
+bool kd__breaks_any_planted(const struct kd_session *s)
+{
+	for (size_t i = 0; i < s->breaks->n_sites; i++)
+		if (s->breaks->sites[i].handle)
+			return true;
+	return s->breaks->slots_used;
+}

@@ -25,12 +25,18 @@ static void brk_free(struct brk *b)
 	free(b);
 }
 
+void kd__breaks_forget_all(struct kd_session *s)
+{
+	for (size_t i = 0; i < s->breaks->n; i++)
+		brk_free(s->breaks->list[i]);
+	s->breaks->n = 0;
+}
+
 void kd__breaks_destroy(struct kd_session *s)
 {
 	if (!s->breaks)
 		return;
-	for (size_t i = 0; i < s->breaks->n; i++)
-		brk_free(s->breaks->list[i]);
+	kd__breaks_forget_all(s);
 	free(s->breaks->list);
 	free(s->breaks);
 	s->breaks = NULL;

@@ -25,6 +25,9 @@ enum kd_status kd__breaks_clear_table(struct kd_session *s, struct kd_error *err
 void kd__breaks_hide(const struct kd_session *s, uint64_t address, uint8_t *bytes, size_t size);
 /* The target deleted what lies in [pc, pc + count). */
 void kd__breaks_note_stream(struct kd_session *s, uint64_t pc, uint32_t count);
+/* Something of ours is in the target; drop the user's whole list (after withdrawing). */
+bool kd__breaks_any_planted(const struct kd_session *s);
+void kd__breaks_forget_all(struct kd_session *s);
 /* A code breakpoint (the user's or temporary) wants to be at this address. */
 bool kd__breaks_has_site(const struct kd_session *s, uint64_t address);
 /* An execute breakpoint in a debug register is at this address. */

@@ -70,6 +70,9 @@ struct kd_session {
 	struct kd__info *info;
 };
 
+/* NTSTATUS values as the unsigned numbers that structures carry. */
+#define KD__NT(name) ((uint32_t)KD_NT_##name)
+
 /* Fails with the right status and text unless the target is stopped. */
 enum kd_status kd__need_stop(const struct kd_session *s, struct kd_error *err);
 /* Additionally refuses in read-only sessions. */

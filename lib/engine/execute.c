@@ -85,7 +85,7 @@ static enum kd_status pass_hardcoded(struct kd_session *s, struct kd_error *err)
 
 	if (!arch || kd__regs_pc_changed(s))
 		return KD_OK;
-	if (s->stop.code != 0x80000003u && s->stop.reason != KD_STOP_MODULE)
+	if (s->stop.code != KD__NT(BREAKPOINT) && s->stop.reason != KD_STOP_MODULE)
 		return KD_OK;
 	if (kd__breaks_has_site(s, s->stop.pc))
 		return KD_OK;
@@ -101,9 +101,9 @@ static enum kd_status pass_hardcoded(struct kd_session *s, struct kd_error *err)
 
 static bool is_debug_event(uint32_t code)
 {
-	return code == 0 || code == 0x80000003u || code == 0x80000004u ||
-	       code == 0x80000007u || code == 0xC0000420u || code == 0x4000001Fu ||
-	       code == 0x4000001Eu;
+	return code == 0 || code == KD__NT(BREAKPOINT) || code == KD__NT(SINGLE_STEP) ||
+	       code == KD__NT(WAKE_SYSTEM_DEBUGGER) || code == KD__NT(ASSERTION_FAILURE) || code == KD__NT(WX86_BREAKPOINT) ||
+	       code == KD__NT(WX86_SINGLE_STEP);
 }
 
 static uint32_t continue_status(const struct kd_session *s)
@@ -111,10 +111,10 @@ static uint32_t continue_status(const struct kd_session *s)
 	enum kd_go how = s->plan->how;
 
 	if (how == KD_GO_NOT_HANDLED)
-		return 0x80010001u;
+		return KD__NT(DBG_EXCEPTION_NOT_HANDLED);
 	if (how == KD_GO_HANDLED)
-		return is_debug_event(s->stop.code) ? 0x00010002u : 0x00010001u;
-	return is_debug_event(s->stop.code) ? 0x00010002u : 0x80010001u;
+		return is_debug_event(s->stop.code) ? KD__NT(DBG_CONTINUE) : KD__NT(DBG_EXCEPTION_HANDLED);
+	return is_debug_event(s->stop.code) ? KD__NT(DBG_CONTINUE) : KD__NT(DBG_EXCEPTION_NOT_HANDLED);
 }
 
 static enum kd_status send_continue(struct kd_session *s, uint32_t status, bool trace, uint64_t dr7,
@@ -247,7 +247,7 @@ enum kd_status kd__execute_pass(struct kd_session *s, struct kd_error *err)
 	status = pass_hardcoded(s, err);
 	if (status == KD_OK)
 		status = kd__breaks_plant(s, 0, err);
-	return status == KD_OK ? send_continue(s, 0x00010002u, false, kd__breaks_dr7(s, 0), err)
+	return status == KD_OK ? send_continue(s, KD__NT(DBG_CONTINUE), false, kd__breaks_dr7(s, 0), err)
 			       : status;
 }
 
@@ -331,7 +331,7 @@ static enum kd_status arm_other(struct kd_session *s, uint32_t processor, struct
 	if (status != KD_OK || !kd__wire_take_stop(s, &change))
 		return status;
 	kd_manipulate_init(&m, KD_API_CONTINUE2, s->machine, (uint16_t)processor);
-	s->arch->continue2(&m, 0x00010002u, true, kd__breaks_dr7(s, 0));
+	s->arch->continue2(&m, KD__NT(DBG_CONTINUE), true, kd__breaks_dr7(s, 0));
 	status = kd__wire_order(s, &m, err);
 	while (status == KD_OK && !kd__wire_has_stop(s))
 		status = kd__wire_step(s, deadline, err);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* Life of a session, its state, and the loop that turns what arrives into events. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/engine/breaks.h"
+#include "lib/engine/event.h"
+#include "lib/engine/execute.h"
+#include "lib/engine/register.h"
+#include "lib/engine/stop.h"
+#include "lib/engine/target.h"
+#include "lib/engine/wire.h"
+
+static const uint64_t detach_limit_ns = UINT64_C(2000000000);
+
+/* --- checks that every call begins with --- */
+
+enum kd_status kd__need_stop(const struct kd_session *s, struct kd_error *err)
+{
+	switch (s->state) {
+	case KD_SESSION_STOPPED: return KD_OK;
+	case KD_SESSION_RUNNING:
+		return kd_error_set(err, KD_E_RUNNING, 0,
+				    "the target is running: break in first (Ctrl-C)");
+	case KD_SESSION_CONNECTING:
+	case KD_SESSION_RESYNC:
+	case KD_SESSION_DISCONNECTED: break;
+	}
+	return kd_error_set(err, KD_E_NOT_CONNECTED, 0, "no target is connected yet");
+}
+
+enum kd_status kd__need_write(const struct kd_session *s, struct kd_error *err)
+{
+	enum kd_status status = kd__need_stop(s, err);
+
+	if (status == KD_OK && s->options.read_only)
+		return kd_error_set(err, KD_E_DENIED, 0,
+				    "the session is read-only (--read-only): nothing in the "
+				    "target is changed");
+	return status;
+}
+
+bool kd__cancelled(struct kd_session *s)
+{
+	return kd__wire_take_cancel(s);
+}
+
+/* --- life --- */
+
+static enum kd_status create_parts(struct kd_session *s)
+{
+	enum kd_status status = KD_OK;
+
+#define KD_X(part)                                                                                 \
+	if (status == KD_OK)                                                                       \
+		status = kd__##part##_create(s);
+	KD__PARTS(KD_X)
+#undef KD_X
+	return status;
+}
+
+static void free_session(struct kd_session *s)
+{
+	kd__wire_destroy(s);
+#define KD_X(part)                                                                                 \
+	if (s->part)                                                                               \
+		kd__##part##_destroy(s);
+	KD__PARTS(KD_X)
+#undef KD_X
+	free((char *)(uintptr_t)s->options.symbol_path);
+	free((char *)(uintptr_t)s->options.record_path);
+	free(s->endpoint);
+	free(s);
+}
+
+static void copy_options(struct kd_session *s, const struct kd_session_options *o)
+{
+	const char *path = getenv("_NT_SYMBOL_PATH");
+
+	if (o)
+		memcpy(&s->options, o, KD_MIN(o->size, sizeof s->options));
+	path = s->options.symbol_path ? s->options.symbol_path : path;
+	s->options.symbol_path = strdup(path ? path : "");
+	s->options.record_path = s->options.record_path ? strdup(s->options.record_path) : NULL;
+	if (!s->options.request_timeout_ms)
+		s->options.request_timeout_ms = 10000;
+}
+
+KD_EXPORT enum kd_status kd_session_create(const char *endpoint,
+					   const struct kd_session_options *options,
+					   struct kd_session **session_ret, struct kd_error *err)
+{
+	struct kd_session *s = calloc(1, sizeof *s);
+	enum kd_status status;
+
+	if (!s)
+		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	copy_options(s, options);
+	s->state = KD_SESSION_CONNECTING;
+	s->n_processors = 1;
+	status = create_parts(s);
+	if (status != KD_OK)
+		kd_error_set(err, status, 0, "out of memory");
+	else
+		status = kd__wire_create(s, endpoint, err);
+	if (status != KD_OK) {
+		free_session(s);
+		return status;
+	}
+	s->endpoint = strdup(kd__wire_endpoint(s));
+	*session_ret = s;
+	return KD_OK;
+}
+
+/* --- the wait loop --- */
+
+static void note_boot(struct kd_session *s)
+{
+	static const char text[] = "the target restarted";
+
+	if (!kd__wire_take_restart(s))
+		return;
+	if (kd__info_known(s)) {
+		kd__restart(s);
+		kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_RESTART }, text,
+				sizeof text - 1);
+	}
+	kd__info_note_boot(s);
+}
+
+/*
+ * A stop that could not be handled to its end (the link broke meanwhile) must not leave the target
+ * frozen: ask it to repeat its state and begin again.
+ */
+static enum kd_status recover(struct kd_session *s, enum kd_status status, struct kd_error *err)
+{
+	if (status == KD_E_CANCELLED || status == KD_E_UNSUPPORTED || status == KD_E_NO_MEMORY)
+		return status;
+	kd__events_notice(s, "%s; starting over", err->text);
+	s->state = KD_SESSION_RESYNC;
+	return KD_OK;
+}
+
+static enum kd_status handle_one(struct kd_session *s, uint64_t deadline, struct kd_error *err)
+{
+	struct kd_state_change change;
+	struct kd_error local;
+	enum kd_status status;
+
+	if (!err)
+		err = &local;
+	note_boot(s);
+	if (kd__wire_take_stop(s, &change)) {
+		status = kd__stop_handle(s, &change, err);
+		return status == KD_OK ? KD_OK : recover(s, status, err);
+	}
+	if (s->state == KD_SESSION_RESYNC) {
+		status = kd__wire_resync(s, err);
+		if (status == KD_E_TIMEOUT)
+			s->state = KD_SESSION_CONNECTING;
+		return status == KD_E_TIMEOUT ? KD_OK : status;
+	}
+	return kd__wire_step(s, deadline, err);
+}
+
+KD_EXPORT enum kd_status kd_session_wait(struct kd_session *s, int timeout_ms,
+					 struct kd_event *event_ret, struct kd_error *err)
+{
+	uint64_t deadline = timeout_ms < 0 ? UINT64_MAX
+					   : kd_now_ns() + (uint64_t)timeout_ms * UINT64_C(1000000);
+
+	for (;;) {
+		enum kd_status status;
+
+		if (kd__events_next(s, event_ret))
+			return KD_OK;
+		status = handle_one(s, deadline, err);
+		if (status == KD_OK || kd__events_next(s, event_ret)) {
+			if (status != KD_OK)
+				return KD_OK; /* the event first; the failure comes again */
+			continue;
+		}
+		return status;
+	}
+}
+
+/* --- leaving --- */
+
+/* Stop a running target so that our breakpoints can be taken out. */
+static enum kd_status stop_for_detach(struct kd_session *s, uint64_t deadline,
+				      struct kd_error *err)
+{
+	enum kd_status status = KD_OK;
+	struct kd_event event;
+
+	kd__plan_forget(s);
+	kd__wire_break_in(s);
+	while (s->state != KD_SESSION_STOPPED && status == KD_OK) {
+		while (kd__events_next(s, &event))
+			;
+		if (kd_now_ns() > deadline)
+			return kd_error_set(err, KD_E_TIMEOUT, 0,
+					    "the target did not stop: breakpoints may be left in "
+					    "it; the next attach removes them");
+		status = handle_one(s, deadline, err);
+	}
+	return status;
+}
+
+KD_EXPORT enum kd_status kd_session_detach(struct kd_session *s, bool resume, struct kd_error *err)
+{
+	uint64_t deadline = kd_now_ns() + detach_limit_ns;
+	enum kd_status status = KD_OK;
+
+	if (!kd__wire_is_open(s))
+		return KD_OK;
+	kd__wire_clear_cancel(s);
+	kd__wire_limit_requests(s, detach_limit_ns);
+	if (s->state == KD_SESSION_RUNNING && kd__breaks_any_planted(s))
+		status = stop_for_detach(s, deadline, err);
+	if (status == KD_OK && s->state == KD_SESSION_STOPPED) {
+		kd__plan_forget(s);
+		if (!s->options.read_only)
+			status = kd__breaks_withdraw(s, err);
+		kd__breaks_forget_all(s);
+		if (status == KD_OK && resume)
+			status = kd__execute_pass(s, err);
+		if (status == KD_OK && resume)
+			kd__wire_linger(s);
+	}
+	kd__wire_destroy(s);
+	s->state = KD_SESSION_DISCONNECTED;
+	return status;
+}
+
+KD_EXPORT void kd_session_destroy(struct kd_session *s)
+{
+	if (!s)
+		return;
+	if (s->state != KD_SESSION_DISCONNECTED)
+		kd_session_detach(s, true, NULL);
+	free_session(s);
+}
+
+/* --- small things --- */
+
+KD_EXPORT enum kd_session_state kd_session_state(const struct kd_session *s)
+{
+	return s->state;
+}
+
+KD_EXPORT uint64_t kd_session_generation(const struct kd_session *s)
+{
+	return s->generation;
+}
+
+KD_EXPORT const char *kd_session_endpoint(const struct kd_session *s)
+{
+	return s->endpoint ? s->endpoint : "";
+}
+
+KD_EXPORT void kd_session_describe(const struct kd_session *s, char *text, size_t size)
+{
+	kd__wire_describe(s, text, size);
+}
+
+KD_EXPORT void kd_session_break_in(struct kd_session *s)
+{
+	kd__wire_break_in(s);
+}
+
+KD_EXPORT void kd_session_cancel(struct kd_session *s)
+{
+	kd__wire_cancel(s);
+}
+
+KD_EXPORT void kd_session_cancel_clear(struct kd_session *s)
+{
+	kd__wire_clear_cancel(s);
+}
+
+KD_EXPORT enum kd_status kd_session_resync(struct kd_session *s, struct kd_error *err)
+{
+	s->state = KD_SESSION_RESYNC;
+	return kd__wire_resync(s, err);
+}
+
+KD_EXPORT void kd_session_counters(const struct kd_session *s, struct kd_session_counters *ret)
+{
+	*ret = s->counters;
+	kd__wire_counters(s, ret);
+}
+
+KD_EXPORT uint32_t kd_session_n_processors(const struct kd_session *s)
+{
+	return s->n_processors;
+}
+
+KD_EXPORT uint32_t kd_session_processor(const struct kd_session *s)
+{
+	return s->processor;
+}
+
+KD_EXPORT enum kd_status kd_session_select_processor(struct kd_session *s, uint32_t processor,
+						     struct kd_error *err)
+{
+	enum kd_status status = kd__need_stop(s, err);
+
+	if (status != KD_OK)
+		return status;
+	if (processor >= s->n_processors)
+		return kd_error_set(err, KD_E_INVALID, 0, "no processor %u: the target has %u",
+				    processor, s->n_processors);
+	s->processor = processor;
+	kd_context_set(s, NULL, 0, NULL); /* fails only on machines without registers */
+	return KD_OK;
+}
+
+KD_EXPORT enum kd_status kd_session_answer(struct kd_session *s, const char *text, size_t size,
+					   struct kd_error *err)
+{
+	return kd__wire_answer(s, text, size, err);
+}
+
+KD_EXPORT enum kd_status kd_session_last_stop(const struct kd_session *s, struct kd_stop *ret)
+{
+	if (!s->has_stop)
+		return KD_E_NOT_FOUND;
+	*ret = s->stop;
+	return KD_OK;
+}
