@@ -194,6 +194,8 @@ static void put_displaced(struct formatter *f, const char *segment, const ZydisD
 		put(&f->out, "]");
 		return;
 	}
+	if (!f->is_64 && disp < -0xFFFF) /* an address rather than a distance */
+		disp = (int64_t)(uint32_t)disp;
 	put(&f->out, "%s[", segment);
 	put_registers(f, o);
 	if (disp) {
@@ -203,15 +205,25 @@ static void put_displaced(struct formatter *f, const char *segment, const ZydisD
 	put(&f->out, "]");
 }
 
+static const char *size_name(const struct formatter *f, const ZydisDecodedOperand *o)
+{
+	if (o->mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+		return "";
+	if (o->size == 64 && o->element_type == ZYDIS_ELEMENT_TYPE_FLOAT64 &&
+	    f->insn->meta.category != ZYDIS_CATEGORY_X87_ALU)
+		return "mmword ptr ";
+	for (size_t i = 0; i < KD_ARRAY_LEN(sizes); i++)
+		if (sizes[i].bits == o->size)
+			return sizes[i].name;
+	return "";
+}
+
 static void put_memory(struct formatter *f, const ZydisDecodedOperand *o)
 {
 	const char *segment = segment_of(f, o);
 	uint64_t address;
 
-	if (o->mem.type != ZYDIS_MEMOP_TYPE_AGEN)
-		for (size_t i = 0; i < KD_ARRAY_LEN(sizes); i++)
-			if (sizes[i].bits == o->size)
-				put(&f->out, "%s", sizes[i].name);
+	put(&f->out, "%s", size_name(f, o));
 	if (fixed_address(f, o, &address))
 		put_fixed(f, segment, address);
 	else if (o->mem.base == ZYDIS_REGISTER_NONE && o->mem.index == ZYDIS_REGISTER_NONE)
