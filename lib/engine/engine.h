@@ -54,6 +54,7 @@ struct kd_session {
 	uint16_t machine;         /* KD_MACHINE_*; 0 until GetVersion */
 	struct kd_stop stop;      /* the last one */
 	bool has_stop;
+	bool journal_failed;      /* told once */
 	const struct kd__arch *arch; /* by machine; never NULL after the first stop */
 	struct kd_session_counters counters;
 

@@ -96,7 +96,7 @@ KD_EXPORT enum kd_status kd_memory_translate(struct kd_session *s, uint64_t dire
 					     uint64_t address, struct kd_translation *ret,
 					     struct kd_error *err)
 {
-	struct walk walk;
+	struct walk walk = { 0 };
 	uint64_t table;
 	enum kd_status status = kd__need_stop(s, err);
 

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One request and its answer. Losses are the link's business (retransmission, RESEND); what is left
+ * to this level is the desynchronised target: it acknowledged and does not answer. Then: ask it
+ * to repeat, then RESET, and issue the request again if doing it twice is harmless.
+ */
+#include <string.h>
+
+#include "lib/engine/event.h"
+#include "lib/engine/memory.h"
+#include "lib/engine/wire_private.h"
+
+static const uint64_t ms = UINT64_C(1000000);
+
+enum { TRIES_MAX = 6 };
+
+/* Doing these twice is not the same as doing them once. */
+static bool is_repeatable(uint32_t api)
+{
+	switch (api) {
+	case KD_API_CONTINUE:
+	case KD_API_CONTINUE2:
+	case KD_API_SWITCH_PROCESSOR:
+	case KD_API_REBOOT:
+	case KD_API_CAUSE_BUGCHECK:
+	case KD_API_READ_IO: /* ports may have side effects */
+	case KD_API_WRITE_IO:
+	case KD_API_READ_IO_EXTENDED:
+	case KD_API_WRITE_IO_EXTENDED: return false;
+	default: return true;
+	}
+}
+
+static uint64_t reply_wait(const struct kd__wire *w)
+{
+	return (w->is_serial_line ? 3000 : 1000) * ms;
+}
+
+static uint64_t limit(const struct kd_session *s)
+{
+	return s->wire->request_limit ? s->wire->request_limit
+				      : s->options.request_timeout_ms * ms;
+}
+
+void kd__wire_note_latency(struct kd__wire *w, uint64_t ns)
+{
+	w->latencies[w->at_latency] = (uint32_t)KD_MIN(ns / 1000, (uint64_t)UINT32_MAX);
+	w->at_latency = (w->at_latency + 1) % KD__LATENCIES;
+	w->n_latencies = KD_MIN(w->n_latencies + 1, (size_t)KD__LATENCIES);
+}
+
+/* Wait until the link can take a packet (an answer of ours may be on its way). */
+static enum kd_status wait_idle(struct kd_session *s, uint64_t deadline, struct kd_error *err)
+{
+	enum kd_status status = KD_OK;
+
+	while (status == KD_OK && (kd_link_is_busy(&s->wire->link) || s->wire->pending_size))
+		status = kd__wire_step(s, deadline, err);
+	return status;
+}
+
+static enum kd_status transmit(struct kd_session *s, const struct kd_manipulate *m,
+			       uint64_t deadline, struct kd_error *err)
+{
+	uint8_t header[KD_MANIPULATE_SIZE];
+	enum kd_status status = wait_idle(s, deadline, err);
+
+	if (status != KD_OK)
+		return status;
+	kd_manipulate_encode_hdr(header, m);
+	s->wire->seen = (struct kd__seen){ 0 };
+	s->wire->want_api = m->hdr.api;
+	status = kd_link_send(&s->wire->link, KD_PACKET_STATE_MANIPULATE, header, sizeof header,
+			      m->data, m->data_size, false, kd_now_ns());
+	return status == KD_OK ? KD_OK : kd_error_set(err, status, 0, "the request is too large");
+}
+
+enum outcome { ANSWERED, AGAIN, FAILED };
+
+/* One issue of the request: until the reply, or until it is clear that none will come. */
+static enum outcome attempt(struct kd_session *s, const struct kd_manipulate *m, bool want_reply,
+			    uint64_t deadline, enum kd_status *status_ret, struct kd_error *err)
+{
+	struct kd__wire *w = s->wire;
+	struct kd__seen *seen = &w->seen;
+	uint64_t patience = 0;
+	int nudges = 0;
+
+	*status_ret = transmit(s, m, deadline, err);
+	while (*status_ret == KD_OK) {
+		if (want_reply ? seen->reply : seen->acked)
+			return ANSWERED;
+		if (seen->restarted) {
+			*status_ret = kd_error_set(err, KD_E_RESET, 0,
+						   "the target restarted during the request");
+			return FAILED;
+		}
+		if (seen->gave_up)
+			return AGAIN;
+		if (w->has_stop && want_reply)
+			return AGAIN; /* it repeated its state instead of answering */
+		if (w->has_stop)
+			return ANSWERED; /* a continue whose ACK was lost */
+		if (seen->acked && !patience)
+			patience = kd_now_ns() + reply_wait(w);
+		*status_ret = kd__wire_step(s, patience ? KD_MIN(patience, deadline) : deadline,
+					    err);
+		if (*status_ret == KD_E_TIMEOUT && patience && kd_now_ns() < deadline) {
+			kd__memory_note_loss(s);
+			if (nudges++ == 0)
+				kd_link_ask_resend(&w->link, kd_now_ns());
+			else
+				kd_link_reset(&w->link, kd_now_ns());
+			patience = kd_now_ns() + reply_wait(w);
+			*status_ret = nudges > 4 ? *status_ret : KD_OK;
+		}
+	}
+	return FAILED;
+}
+
+static enum kd_status no_answer(struct kd_session *s, const struct kd_manipulate *m,
+				struct kd_error *err)
+{
+	const struct kd_api_info *info = kd_api_find(m->hdr.api);
+	enum kd_status status;
+
+	status = kd_error_set(err, KD_E_TIMEOUT, 0,
+			      "the target does not answer %s within %u s: it may be paused, or the "
+			      "link is broken (.kdresync tries again)",
+			      info ? info->name : "the request",
+			      (unsigned)(limit(s) / UINT64_C(1000000000)));
+	if (err)
+		err->api = m->hdr.api;
+	return status;
+}
+
+/* A repeated state change belongs to the exchange that provoked it. */
+static void swallow_repeated_stop(struct kd__wire *w)
+{
+	if (w->has_stop && w->stop_size == w->last_stop_size)
+		w->has_stop = false;
+}
+
+static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bool want_reply,
+			       struct kd_error *err)
+{
+	struct kd__wire *w = s->wire;
+	uint64_t start = kd_now_ns(), deadline = start + limit(s), losses;
+	enum kd_status status = KD_E_TIMEOUT;
+
+	if (!w)
+		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
+	losses = kd_link_counters(&w->link)->retransmits + kd_link_counters(&w->link)->resends_sent;
+	for (int i = 0; i < TRIES_MAX; i++) {
+		enum outcome outcome = attempt(s, m, want_reply, deadline, &status, err);
+
+		if (outcome == ANSWERED) {
+			w->requests++;
+			kd__wire_note_latency(w, kd_now_ns() - start);
+			if (kd_link_counters(&w->link)->retransmits +
+				    kd_link_counters(&w->link)->resends_sent != losses)
+				kd__memory_note_loss(s);
+			return KD_OK;
+		}
+		if (outcome == FAILED && status != KD_E_TIMEOUT)
+			break;
+		if (outcome == FAILED || !is_repeatable(m->hdr.api))
+			return no_answer(s, m, err);
+		w->retries++;
+		swallow_repeated_stop(w);
+		kd__memory_note_loss(s);
+	}
+	kd_link_cancel(&w->link);
+	w->want_api = 0;
+	return status == KD_OK ? no_answer(s, m, err) : status;
+}
+
+enum kd_status kd__request(struct kd_session *s, struct kd_manipulate *m, struct kd_error *err)
+{
+	uint32_t api = m->hdr.api;
+	enum kd_status status = exchange(s, m, true, err);
+
+	if (status != KD_OK)
+		return status;
+	s->wire->want_api = 0;
+	status = kd_manipulate_decode(m, s->machine, s->wire->reply, s->wire->reply_size);
+	if (status != KD_OK)
+		return kd_error_set(err, KD_E_MALFORMED, 0,
+				    "the reply to API 0x%x has only %zu bytes", api,
+				    s->wire->reply_size);
+	return KD_OK;
+}
+
+enum kd_status kd__request_checked(struct kd_session *s, struct kd_manipulate *m,
+				   struct kd_error *err)
+{
+	uint32_t api = m->hdr.api;
+	const struct kd_api_info *info = kd_api_find(api);
+	enum kd_status status = kd__request(s, m, err);
+	const char *name;
+
+	if (status != KD_OK || (int32_t)m->hdr.return_status >= 0)
+		return status;
+	name = kd_nt_name(m->hdr.return_status);
+	kd_error_set(err, KD_E_TARGET, 0, "the target refused %s: 0x%08x%s%s",
+		     info ? info->name : "the request", m->hdr.return_status, name ? " " : "",
+		     name ? name : "");
+	if (err) {
+		err->nt_status = m->hdr.return_status;
+		err->api = api;
+	}
+	return KD_E_TARGET;
+}
+
+enum kd_status kd__wire_order(struct kd_session *s, struct kd_manipulate *m, struct kd_error *err)
+{
+	enum kd_status status = exchange(s, m, false, err);
+
+	s->wire->want_api = 0;
+	return status;
+}
+
+enum kd_status kd__wire_resync(struct kd_session *s, struct kd_error *err)
+{
+	struct kd__wire *w = s->wire;
+	uint64_t deadline = kd_now_ns() + KD_MIN(limit(s), 5000 * ms);
+	enum kd_status status = KD_OK;
+
+	if (!w)
+		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
+	kd_link_cancel(&w->link);
+	w->seen = (struct kd__seen){ 0 };
+	w->has_stop = false;
+	kd_link_reset(&w->link, kd_now_ns());
+	while (status == KD_OK && !w->has_stop)
+		status = kd__wire_step(s, deadline, err);
+	if (status == KD_E_TIMEOUT)
+		return kd_error_set(err, status, 0,
+				    "the target did not answer the RESET: it runs, or it is gone");
+	if (status == KD_OK)
+		w->ids_known = true;
+	if (status == KD_OK && s->state == KD_SESSION_STOPPED)
+		swallow_repeated_stop(w); /* the stop under way, told again */
+	return status;
+}
+
+/* A stale stop right after the last continue must not leave the target frozen: continue it too. */
+void kd__wire_linger(struct kd_session *s)
+{
+	uint64_t deadline = kd_now_ns() + (s->wire->break_outstanding ? 1200 : 50) * ms;
+	struct kd_state_change change;
+
+	while (kd__wire_step(s, deadline, NULL) == KD_OK) {
+		struct kd_manipulate m;
+
+		if (!kd__wire_take_stop(s, &change))
+			continue;
+		kd_manipulate_init(&m, KD_API_CONTINUE, s->machine, change.hdr.processor);
+		m.u.cont.continue_status = KD__NT(DBG_CONTINUE);
+		if (kd__wire_order(s, &m, NULL) != KD_OK)
+			return;
+	}
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes to events: runs the link over the transport, answers what must be answered at once (file
+ * requests), keeps state changes and replies for those who wait for them, and sends break-ins and
+ * connection probes when the time has come.
+ */
+#include "lib/engine/wire_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/engine/event.h"
+#include "lib/io/endpoint.h"
+
+static const uint64_t second = UINT64_C(1000000000);
+static const uint64_t break_retry = UINT64_C(1500000000); /* a break-in byte needs silence after it */
+
+enum kd_status kd__wire_create(struct kd_session *s, const char *endpoint, struct kd_error *err)
+{
+	struct kd_link_config cfg;
+	struct kd__wire *w = calloc(1, sizeof *w);
+	enum kd_status status;
+
+	if (!w)
+		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	s->wire = w;
+	w->cancel.fd = -1;
+	status = kd_cancel_init(&w->cancel, err);
+	if (status == KD_OK)
+		status = kd_transport_open_text(endpoint,
+						&(struct kd_open_options){
+							.record_path = s->options.record_path,
+							.cancel = &w->cancel,
+							.may_be_absent = true,
+						},
+						&w->transport, err);
+	if (status != KD_OK)
+		return status;
+	w->is_serial_line = kd_transport_info(w->transport)->is_serial_line;
+	kd_link_config_init(&cfg, KD_LINK_DEBUGGER, w->is_serial_line);
+	kd_link_init(&w->link, &cfg);
+	kd_pump_init(&w->pump, w->transport, &w->link, &w->cancel);
+	w->opened = kd_now_ns();
+	w->next_probe = w->opened;
+	return KD_OK;
+}
+
+void kd__wire_destroy(struct kd_session *s)
+{
+	struct kd__wire *w = s->wire;
+
+	if (!w)
+		return;
+	kd__wire_counters(s, &s->counters); /* they outlive the connection */
+	kd_transport_destroy(w->transport);
+	if (w->cancel.fd >= 0)
+		kd_cancel_deinit(&w->cancel);
+	free(w);
+	s->wire = NULL;
+}
+
+bool kd__wire_is_open(const struct kd_session *s)
+{
+	return s->wire;
+}
+
+/* --- what the target says by itself --- */
+
+static void on_print(struct kd_session *s, const struct kd_debug_io *d)
+{
+	s->wire->prints++;
+	kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_PRINT }, (const char *)d->text,
+			d->text_size);
+}
+
+static void on_debug_io(struct kd_session *s, const struct kd_link_event *e)
+{
+	struct kd_debug_io d;
+
+	if (kd_debug_io_decode(&d, e->payload, e->length) != KD_OK)
+		return;
+	if (d.hdr.api == KD_IO_PRINT_STRING) {
+		on_print(s, &d);
+		return;
+	}
+	s->wire->prompt = d.hdr;
+	s->wire->prompt_open = true;
+	kd__events_push(s,
+			(struct kd_event){ .kind = KD_EVENT_PROMPT,
+					   .max_answer = d.hdr.length_of_string_read },
+			(const char *)d.text, d.text_size);
+}
+
+static void queue_answer(struct kd__wire *w, uint16_t type, const uint8_t *bytes, size_t size)
+{
+	memcpy(w->pending, bytes, size);
+	w->pending_size = size;
+	w->pending_type = type;
+}
+
+/* A file request without an answer hangs the boot: say that there is no such file. */
+static void on_file_io(struct kd_session *s, const struct kd_link_event *e)
+{
+	struct kd_file_io f;
+	uint8_t out[KD_FILE_IO_SIZE];
+	size_t size;
+
+	if (kd_file_io_decode(&f, e->payload, e->length) != KD_OK)
+		return;
+	f.hdr.status = f.hdr.api == KD_FILE_CLOSE ? KD__NT(SUCCESS) : KD__NT(NO_SUCH_FILE);
+	f.data_size = 0;
+	if (kd_file_io_encode(out, sizeof out, &size, &f) == KD_OK)
+		queue_answer(s->wire, KD_PACKET_FILE_IO, out, size);
+}
+
+static void on_control_request(struct kd_session *s, const struct kd_link_event *e)
+{
+	struct kd_w_control_request c;
+	uint8_t out[KD_W_SIZE_control_request];
+	size_t size;
+
+	if (kd_control_request_decode(&c, e->payload, e->length) != KD_OK)
+		return;
+	c.available = 0; /* debug registers are the debugger's */
+	if (kd_control_request_encode(out, sizeof out, &size, &c) == KD_OK)
+		queue_answer(s->wire, KD_PACKET_CONTROL_REQUEST, out, size);
+}
+
+static void on_state_change(struct kd_session *s, const struct kd_link_event *e)
+{
+	struct kd__wire *w = s->wire;
+
+	if (e->length > sizeof w->stop)
+		return;
+	memcpy(w->stop, e->payload, e->length);
+	w->stop_size = e->length;
+	w->has_stop = true;
+	w->break_wanted = false;
+}
+
+static void on_reply(struct kd_session *s, const struct kd_link_event *e)
+{
+	struct kd__wire *w = s->wire;
+
+	if (e->length < 4 || e->length > sizeof w->reply || kd_get32(e->payload) != w->want_api)
+		return; /* the answer to a request that was given up */
+	memcpy(w->reply, e->payload, e->length);
+	w->reply_size = e->length;
+	w->seen.reply = true;
+}
+
+static void on_packet(struct kd_session *s, const struct kd_link_event *e)
+{
+	s->wire->heard = true;
+	switch (e->type) {
+	case KD_PACKET_STATE_MANIPULATE: on_reply(s, e); break;
+	case KD_PACKET_STATE_CHANGE64: on_state_change(s, e); break;
+	case KD_PACKET_DEBUG_IO: on_debug_io(s, e); break;
+	case KD_PACKET_FILE_IO: on_file_io(s, e); break;
+	case KD_PACKET_CONTROL_REQUEST: on_control_request(s, e); break;
+	case KD_PACKET_STATE_CHANGE32:
+		kd__events_notice(s, "the target speaks the KD protocol of NT 4: not supported");
+		break;
+	default: break; /* trace I/O: acknowledged, not used */
+	}
+	if (e->type != KD_PACKET_STATE_CHANGE64 && s->state == KD_SESSION_CONNECTING)
+		s->state = KD_SESSION_RUNNING;
+}
+
+static void on_noise(struct kd__wire *w, const struct kd_link_event *e)
+{
+	size_t n = KD_MIN(e->length, sizeof w->noise - w->noise_size);
+
+	memcpy(w->noise + w->noise_size, e->payload, n);
+	w->noise_size += n;
+}
+
+static void on_event(struct kd_session *s, const struct kd_link_event *e)
+{
+	struct kd__wire *w = s->wire;
+
+	switch (e->kind) {
+	case KD_LINK_PACKET: on_packet(s, e); break;
+	case KD_LINK_ACKED: w->seen.acked = true; break;
+	case KD_LINK_GAVE_UP: w->seen.gave_up = true; break;
+	case KD_LINK_RESET_SEEN:
+		w->seen.reset = true;
+		w->ids_known = true;
+		break;
+	case KD_LINK_RESTARTED:
+		w->seen.restarted = true;
+		w->ids_known = w->boot = true;
+		w->has_stop = w->prompt_open = false;
+		break;
+	case KD_LINK_NOISE: on_noise(w, e); break;
+	case KD_LINK_RESEND_ASKED:
+	case KD_LINK_BREAKIN: break;
+	}
+}
+
+/* --- what we say by ourselves --- */
+
+static bool may_break(const struct kd_session *s)
+{
+	return s->state != KD_SESSION_STOPPED && !s->wire->has_stop && !s->wire->prompt_open;
+}
+
+static void send_break(struct kd_session *s, uint64_t now)
+{
+	struct kd__wire *w = s->wire;
+
+	kd_link_break_in(&w->link, now);
+	w->break_sent = now;
+	w->break_outstanding = true;
+}
+
+/*
+ * While nobody answers: RESET (a halted target repeats its state), and a break-in between two of
+ * them if the user wants one. Never faster than once a second, and never a RESET to a target that
+ * was heard to run.
+ */
+static void probe(struct kd_session *s, uint64_t now)
+{
+	struct kd__wire *w = s->wire;
+	bool want_break = s->options.initial_break && !w->initial_break_done;
+
+	if (now < w->next_probe)
+		return;
+	w->next_probe = now + second + second / 2;
+	if (s->state == KD_SESSION_CONNECTING && (w->probes == 0 || (want_break && w->probes % 2 == 0)))
+		kd_link_reset(&w->link, now);
+	else if (want_break && may_break(s))
+		send_break(s, now);
+	w->probes++;
+}
+
+static void speak(struct kd_session *s, uint64_t now)
+{
+	struct kd__wire *w = s->wire;
+
+	if (w->pending_size && !kd_link_is_busy(&w->link) &&
+	    kd_link_send(&w->link, w->pending_type, w->pending, w->pending_size, NULL, 0, false,
+			 now) == KD_OK)
+		w->pending_size = 0;
+	if (atomic_load(&w->break_wanted) && may_break(s) && now - w->break_sent > break_retry)
+		send_break(s, now);
+	if (s->state == KD_SESSION_CONNECTING ||
+	    (s->state == KD_SESSION_RUNNING && s->options.initial_break && !w->initial_break_done))
+		probe(s, now);
+}
+
+static uint64_t next_deadline(const struct kd_session *s, uint64_t deadline)
+{
+	const struct kd__wire *w = s->wire;
+
+	if (atomic_load(&w->break_wanted) && may_break(s))
+		deadline = KD_MIN(deadline, w->break_sent + break_retry + 1);
+	if (s->state == KD_SESSION_CONNECTING ||
+	    (s->state == KD_SESSION_RUNNING && s->options.initial_break && !w->initial_break_done))
+		deadline = KD_MIN(deadline, w->next_probe);
+	return deadline;
+}
+
+/* The VM's socket closed (reset, restart) and will be opened again: a new connection. */
+static enum kd_status on_closed(struct kd_session *s, struct kd_error *err)
+{
+	static const char text[] = "the connection to the target was closed; waiting for it to come "
+				   "back";
+	struct kd__wire *w = s->wire;
+
+	if (!kd_transport_info(w->transport)->is_reconnecting) {
+		s->state = KD_SESSION_DISCONNECTED;
+		return KD_E_CLOSED;
+	}
+	(void)err;
+	if (s->state != KD_SESSION_CONNECTING || w->heard) {
+		kd_link_restart(&w->link, kd_now_ns());
+		w->heard = w->ids_known = w->has_stop = w->prompt_open = false;
+		w->boot = true;
+		w->seen.restarted = true;
+		w->probes = 0;
+		s->state = KD_SESSION_CONNECTING;
+		kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_LOST }, text,
+				sizeof text - 1);
+	}
+	return KD_OK;
+}
+
+enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_error *err)
+{
+	struct kd__wire *w = s->wire;
+	struct kd_link_event event;
+	enum kd_status status;
+	uint64_t mine;
+
+	if (!w)
+		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
+	if (atomic_exchange(&w->cancel_wanted, false)) {
+		kd_cancel_clear(&w->cancel);
+		return kd_error_set(err, KD_E_CANCELLED, 0, "cancelled");
+	}
+	speak(s, kd_now_ns());
+	mine = next_deadline(s, deadline);
+	status = kd_pump_run(&w->pump, mine, &event, err);
+	switch (status) {
+	case KD_OK: on_event(s, &event); return KD_OK;
+	case KD_E_CANCELLED:
+		kd_cancel_clear(&w->cancel); /* somebody wants something: the flags tell what */
+		return KD_OK;
+	case KD_E_CLOSED: return on_closed(s, err);
+	case KD_E_TIMEOUT:
+		if (mine < deadline)
+			return KD_OK;
+		return kd_error_set(err, KD_E_TIMEOUT, 0, "nothing came from the target");
+	default: return status;
+	}
+}
+
+bool kd__wire_has_stop(const struct kd_session *s)
+{
+	return s->wire && s->wire->has_stop;
+}
+
+bool kd__wire_take_stop(struct kd_session *s, struct kd_state_change *ret)
+{
+	struct kd__wire *w = s->wire;
+
+	if (!kd__wire_has_stop(s))
+		return false;
+	w->has_stop = false;
+	memcpy(w->last_stop, w->stop, w->stop_size);
+	w->last_stop_size = w->stop_size;
+	if (kd_state_change_decode(ret, w->last_stop, w->last_stop_size) != KD_OK) {
+		kd__events_notice(s, "a state change of %zu bytes cannot be read", w->stop_size);
+		return false;
+	}
+	return true;
+}
+
+enum kd_status kd__wire_answer(struct kd_session *s, const char *text, size_t size,
+			       struct kd_error *err)
+{
+	struct kd__wire *w = s->wire;
+	struct kd_debug_io d;
+
+	if (!w || !w->prompt_open)
+		return kd_error_set(err, KD_E_INVALID, 0, "the target does not wait for an answer");
+	size = KD_MIN(size, (size_t)w->prompt.length_of_string_read);
+	size = KD_MIN(size, sizeof w->pending - KD_DEBUG_IO_SIZE);
+	d = (struct kd_debug_io){ .hdr = w->prompt,
+				  .text = (const uint8_t *)text,
+				  .text_size = size };
+	d.hdr.length_of_string_read = (uint32_t)size;
+	w->pending_type = KD_PACKET_DEBUG_IO;
+	w->prompt_open = false;
+	return kd_debug_io_encode(w->pending, sizeof w->pending, &w->pending_size, &d);
+}
+
+/* --- flags from other threads and signal handlers --- */
+
+void kd__wire_break_in(struct kd_session *s)
+{
+	if (!s->wire)
+		return;
+	atomic_store(&s->wire->break_wanted, true);
+	kd_cancel_trigger(&s->wire->cancel);
+}
+
+void kd__wire_cancel(struct kd_session *s)
+{
+	if (!s->wire)
+		return;
+	atomic_store(&s->wire->cancel_wanted, true);
+	kd_cancel_trigger(&s->wire->cancel);
+}
+
+bool kd__wire_take_cancel(struct kd_session *s)
+{
+	return s->wire && atomic_exchange(&s->wire->cancel_wanted, false);
+}
+
+void kd__wire_clear_cancel(struct kd_session *s)
+{
+	if (s->wire)
+		atomic_store(&s->wire->cancel_wanted, false);
+}
+
+bool kd__wire_break_outstanding(const struct kd_session *s)
+{
+	return s->wire->break_outstanding;
+}
+
+void kd__wire_break_seen(struct kd_session *s)
+{
+	s->wire->break_outstanding = false;
+	s->wire->initial_break_done = true;
+}
+
+bool kd__wire_needs_reset(const struct kd_session *s)
+{
+	return !s->wire->ids_known;
+}
+
+bool kd__wire_take_restart(struct kd_session *s)
+{
+	bool boot = s->wire && s->wire->boot;
+
+	if (boot)
+		s->wire->boot = false;
+	return boot;
+}
+
+void kd__wire_limit_requests(struct kd_session *s, uint64_t limit_ns)
+{
+	s->wire->request_limit = limit_ns;
+}
+
+const char *kd__wire_endpoint(const struct kd_session *s)
+{
+	return s->wire->transport->name;
+}
+
+bool kd__wire_is_vm_socket(const struct kd_session *s)
+{
+	return kd_transport_info(s->wire->transport)->is_vm_socket;
+}

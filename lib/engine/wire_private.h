@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by wire.c (bytes and events), request.c (exchanges) and diagnose.c (words). */
+#ifndef KD_LIB_ENGINE_WIRE_PRIVATE_H
+#define KD_LIB_ENGINE_WIRE_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "core/link/link.h"
+#include "lib/engine/wire.h"
+#include "lib/io/pump.h"
+#include "lib/io/transport.h"
+#include "lib/io/wait.h"
+
+enum { KD__LATENCIES = 1024, KD__NOISE_KEPT = 64 };
+
+/* What kd__wire_step() saw; the exchange clears the flags it waits for. */
+struct kd__seen {
+	bool reply, acked, gave_up, reset, restarted;
+};
+
+struct kd__wire {
+	struct kd_transport *transport;
+	struct kd_link link;
+	struct kd_pump pump;
+	struct kd_cancel cancel;
+	atomic_bool break_wanted, cancel_wanted;
+	bool is_serial_line;
+
+	struct kd__seen seen;
+	uint32_t want_api;      /* of the request under way; 0: none */
+	uint8_t reply[KD_PAYLOAD_ACCEPT];
+	size_t reply_size;
+
+	bool has_stop;
+	uint8_t stop[KD_PAYLOAD_ACCEPT];
+	size_t stop_size;
+	uint8_t last_stop[KD_PAYLOAD_ACCEPT]; /* the one before: is it the same again? */
+	size_t last_stop_size;
+
+	bool boot;              /* a SYNC id was seen and not yet told */
+	bool heard;             /* any packet since the transport was opened */
+	bool ids_known;         /* SYNC or RESET fixed them */
+	bool prompt_open;
+	struct kd_w_debug_io prompt;
+
+	/* An answer of ours that waits for the link to be free (file I/O, prompt). */
+	uint16_t pending_type;
+	uint8_t pending[512];
+	size_t pending_size;
+
+	uint64_t opened, next_probe, break_sent, request_limit;
+	bool break_outstanding, initial_break_done;
+	unsigned probes;
+	uint8_t noise[KD__NOISE_KEPT];
+	size_t noise_size;
+
+	uint32_t latencies[KD__LATENCIES]; /* microseconds */
+	size_t n_latencies, at_latency;
+	uint64_t requests, retries, prints;
+};
+
+void kd__wire_note_latency(struct kd__wire *w, uint64_t ns);
+
+#endif
