@@ -6,6 +6,7 @@
 #ifndef KD_CORE_WIRE_DESCRIBE_H
 #define KD_CORE_WIRE_DESCRIBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,9 @@ struct kd_reg_layout;
 void kd_describe_registers(const struct kd_reg_layout *layout, const char *structure,
 			   const uint8_t *bytes, size_t size, size_t offset, kd_describe_fn fn,
 			   void *ctx);
+
+/* `value` says it all: one integer, not bytes or characters. */
+bool kd_described_is_number(const struct kd_described *field);
 
 /*
  * The value as ASCII text: "0x10", "16", "0xC0000001 UNSUCCESSFUL", "\"text\\n\"", "cc c3". Writes

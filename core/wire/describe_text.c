@@ -138,6 +138,14 @@ static void put_elements(struct text *t, const struct kd_described *d)
 	}
 }
 
+bool kd_described_is_number(const struct kd_described *d)
+{
+	bool is_raw = d->format == KD_FORMAT_BYTES || d->format == KD_FORMAT_CHARS ||
+		      d->format == KD_FORMAT_UTF16;
+
+	return !is_raw && d->size == d->element_size;
+}
+
 size_t kd_described_text(char *out, size_t cap, const struct kd_described *d)
 {
 	struct text t = { .out = out, .cap = cap };

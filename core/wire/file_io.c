@@ -46,3 +46,12 @@ enum kd_status kd_file_io_encode(uint8_t *out, size_t cap, size_t *size_ret,
 	*size_ret = KD_FILE_IO_SIZE + f->data_size;
 	return KD_OK;
 }
+
+enum kd_status kd_file_io_data_size(const struct kd_file_io *f, bool is_reply, size_t *size_ret)
+{
+	bool has_bytes = f->hdr.api == (is_reply ? KD_FILE_READ : KD_FILE_WRITE);
+	size_t promised = has_bytes ? f->u.transfer.length : f->data_size;
+
+	*size_ret = promised < f->data_size ? promised : f->data_size;
+	return promised > f->data_size ? KD_E_TRUNCATED : KD_OK;
+}

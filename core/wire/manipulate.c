@@ -3,6 +3,7 @@
 #include "core/wire/message.h"
 
 #include "core/bytes.h"
+#include "core/wire/context.h"
 
 enum { MEMBER_OFFSET = 16, MEMBER_SIZE = 40, REPLY_MIN = 12 };
 
@@ -60,6 +61,7 @@ enum kd_status kd_manipulate_decode(struct kd_manipulate *ret, uint16_t machine,
 		return KD_E_TRUNCATED;
 	kd_zero(ret, sizeof(*ret));
 	kd_w_manipulate_hdr_decode(&ret->hdr, payload);
+	ret->machine = machine;
 	ret->kind = member_of(ret->hdr.api, machine);
 	codecs[ret->kind].decode(&ret->u, ret->hdr.member);
 	ret->data = payload + KD_MANIPULATE_SIZE;
@@ -89,6 +91,7 @@ void kd_manipulate_init(struct kd_manipulate *m, uint32_t api, uint16_t machine,
 	kd_zero(m, sizeof(*m));
 	m->hdr.api = api;
 	m->hdr.processor = processor;
+	m->machine = machine;
 	m->kind = member_of(api, machine);
 }
 
@@ -113,22 +116,18 @@ enum kd_status kd_manipulate_encode(uint8_t *out, size_t cap, size_t *size_ret,
 	return KD_OK;
 }
 
-/* What the length fields promise. Products of u32 and a small constant: no overflow in 64 bits. */
-static uint64_t promised_size(const struct kd_manipulate *m, enum kd_data_kind kind, bool is_reply)
+/* A CONTEXT has no length field: it is whole, or absent from the refusal of a request. */
+static size_t context_size(const struct kd_manipulate *m, bool is_reply)
 {
-	switch (kind) {
-	case KD_DATA_NONE: return 0;
-	case KD_DATA_CONTEXT: return m->data_size;
-	case KD_DATA_U64S: return 8 * (uint64_t)m->u.query_special_calls.n_calls;
-	case KD_DATA_WRITE_BPS:
-		return KD_W_SIZE_write_breakpoint_entry * (uint64_t)m->u.breakpoint_ex.count;
-	case KD_DATA_RESTORE_BPS:
-		return KD_W_SIZE_restore_breakpoint_entry * (uint64_t)m->u.breakpoint_ex.count;
-	case KD_DATA_PATTERN:
-		return m->kind == KD_MEMBER_fill_memory ? m->u.fill_memory.pattern_length
-							: m->u.search_memory.pattern_length;
-	case KD_DATA_BYTES: break;
-	}
+	const struct kd_reg_layout *layout = kd_context_layout(m->machine);
+
+	if (!layout || (is_reply && m->hdr.return_status != KD_NT_SUCCESS))
+		return m->data_size;
+	return layout->size;
+}
+
+static uint64_t promised_bytes(const struct kd_manipulate *m, bool is_reply)
+{
 	switch (m->kind) {
 	case KD_MEMBER_read_memory: return m->u.read_memory.actual;
 	case KD_MEMBER_write_memory: return m->u.write_memory.count;
@@ -136,6 +135,24 @@ static uint64_t promised_size(const struct kd_manipulate *m, enum kd_data_kind k
 	case KD_MEMBER_context_ex: return is_reply ? m->u.context_ex.copied : m->u.context_ex.count;
 	default: return m->data_size;
 	}
+}
+
+/* What the length fields promise. Products of u32 and a small constant: no overflow in 64 bits. */
+static uint64_t promised_size(const struct kd_manipulate *m, enum kd_data_kind kind, bool is_reply)
+{
+	const uint64_t n_bps = m->u.breakpoint_ex.count;
+
+	switch (kind) {
+	case KD_DATA_NONE: return 0;
+	case KD_DATA_BYTES: return promised_bytes(m, is_reply);
+	case KD_DATA_CONTEXT: return context_size(m, is_reply);
+	case KD_DATA_U64S: return 8 * (uint64_t)m->u.query_special_calls.n_calls;
+	case KD_DATA_WRITE_BPS: return KD_W_SIZE_write_breakpoint_entry * n_bps;
+	case KD_DATA_RESTORE_BPS: return KD_W_SIZE_restore_breakpoint_entry * n_bps;
+	case KD_DATA_PATTERN: break;
+	}
+	return m->kind == KD_MEMBER_fill_memory ? m->u.fill_memory.pattern_length
+						: m->u.search_memory.pattern_length;
 }
 
 enum kd_status kd_manipulate_data_size(const struct kd_manipulate *m, bool is_reply,

@@ -42,6 +42,7 @@ struct kd_manipulate {
 	const uint8_t *data; /* additional data */
 	size_t data_size;
 	size_t fixed_size; /* 0: all 56 bytes; else a stub's short reply, see decode_reply */
+	uint16_t machine;  /* what it was decoded or made for */
 };
 
 /* `machine` chooses the form of Continue2 (KD_MACHINE_AMD64 when unknown). */
@@ -145,6 +146,8 @@ struct kd_file_io {
 enum kd_status kd_file_io_decode(struct kd_file_io *ret, const uint8_t *payload, size_t size);
 enum kd_status kd_file_io_encode(uint8_t *out, size_t cap, size_t *size_ret,
 				 const struct kd_file_io *f);
+/* As kd_manipulate_data_size: the bytes of a write request or read reply; else all of `data`. */
+enum kd_status kd_file_io_data_size(const struct kd_file_io *f, bool is_reply, size_t *size_ret);
 
 struct kd_trace_io {
 	uint8_t raw[64];
