@@ -6,6 +6,47 @@
 #include <string.h>
 #include <time.h>
 
+#include <openkd/error.h>
+
+struct row {
+	enum kd_status status;
+	const char *name, *text;
+};
+
+static const struct row rows[] = {
+	{ KD_OK, "OK", "no error" },
+#define KD_X(name, value, text) { KD_E_##name, #name, text },
+	KD_STATUS_TABLE(KD_X)
+#undef KD_X
+};
+
+static const struct row *find_row(enum kd_status status)
+{
+	for (size_t i = 0; i < KD_ARRAY_LEN(rows); i++)
+		if (rows[i].status == status)
+			return &rows[i];
+	return NULL;
+}
+
+KD_EXPORT const char *kd_status_text(enum kd_status status)
+{
+	const struct row *row = find_row(status);
+
+	return row ? row->text : "unknown status";
+}
+
+KD_EXPORT const char *kd_status_name(enum kd_status status)
+{
+	const struct row *row = find_row(status);
+
+	return row ? row->name : "unknown status";
+}
+
+KD_EXPORT const char *kd_library_version(void)
+{
+	return KD_VERSION;
+}
+
 enum kd_status kd_error_set(struct kd_error *err, enum kd_status status, uint64_t where,
 			    const char *fmt, ...)
 {
