@@ -42,7 +42,45 @@ static uint64_t limit(const struct kd_session *s)
 				      : s->options.request_timeout_ms * ms;
 }
 
-void kd__wire_note_latency(struct kd__wire *w, uint64_t ns)
+/*
+ * After a RESET the answer to an earlier issue of a request may still come. Targets echo the
+ * request, so its own parameters tell which answer this is.
+ */
+static size_t echoed_bytes(uint32_t api)
+{
+	static const struct {
+		uint16_t api;
+		uint8_t size;
+	} rows[] = {
+		{ KD_API_READ_VIRTUAL, 12 },	    { KD_API_WRITE_VIRTUAL, 12 },
+		{ KD_API_READ_PHYSICAL, 12 },	    { KD_API_WRITE_PHYSICAL, 12 },
+		{ KD_API_READ_CONTROL_SPACE, 8 },   { KD_API_WRITE_CONTROL_SPACE, 8 },
+		{ KD_API_WRITE_BREAKPOINT, 8 },	    { KD_API_RESTORE_BREAKPOINT, 4 },
+		{ KD_API_READ_IO, 12 },		    { KD_API_WRITE_IO, 12 },
+		{ KD_API_READ_MSR, 4 },		    { KD_API_WRITE_MSR, 4 },
+		{ KD_API_GET_CONTEXT_EX, 8 },
+	};
+
+	for (size_t i = 0; i < KD_ARRAY_LEN(rows); i++)
+		if (rows[i].api == api)
+			return rows[i].size;
+	return 0;
+}
+
+bool kd__wire_is_reply(const struct kd__wire *w, const uint8_t *payload, size_t size)
+{
+	uint32_t api = kd_get32(w->request);
+	size_t echoed = echoed_bytes(api);
+
+	if (!w->is_waiting || size < 12 || kd_get32(payload) != api)
+		return false;
+	if (size < KD_MANIPULATE_SIZE)
+		return true; /* VirtualBox refuses with 16 bytes */
+	return !memcmp(payload + 6, w->request + 6, 2) &&
+	       !memcmp(payload + 16, w->request + 16, echoed);
+}
+
+static void note_latency(struct kd__wire *w, uint64_t ns)
 {
 	w->latencies[w->at_latency] = (uint32_t)KD_MIN(ns / 1000, (uint64_t)UINT32_MAX);
 	w->at_latency = (w->at_latency + 1) % KD__LATENCIES;
@@ -62,15 +100,15 @@ static enum kd_status wait_idle(struct kd_session *s, uint64_t deadline, struct 
 static enum kd_status transmit(struct kd_session *s, const struct kd_manipulate *m,
 			       uint64_t deadline, struct kd_error *err)
 {
-	uint8_t header[KD_MANIPULATE_SIZE];
+	struct kd__wire *w = s->wire;
 	enum kd_status status = wait_idle(s, deadline, err);
 
 	if (status != KD_OK)
 		return status;
-	kd_manipulate_encode_hdr(header, m);
-	s->wire->seen = (struct kd__seen){ 0 };
-	s->wire->want_api = m->hdr.api;
-	status = kd_link_send(&s->wire->link, KD_PACKET_STATE_MANIPULATE, header, sizeof header,
+	kd_manipulate_encode_hdr(w->request, m);
+	w->seen = (struct kd__seen){ 0 };
+	w->is_waiting = true;
+	status = kd_link_send(&w->link, KD_PACKET_STATE_MANIPULATE, w->request, sizeof w->request,
 			      m->data, m->data_size, false, kd_now_ns());
 	return status == KD_OK ? KD_OK : kd_error_set(err, status, 0, "the request is too large");
 }
@@ -156,7 +194,7 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 
 		if (outcome == ANSWERED) {
 			w->requests++;
-			kd__wire_note_latency(w, kd_now_ns() - start);
+			note_latency(w, kd_now_ns() - start);
 			if (kd_link_counters(&w->link)->retransmits +
 				    kd_link_counters(&w->link)->resends_sent != losses)
 				kd__memory_note_loss(s);
@@ -171,7 +209,7 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 		kd__memory_note_loss(s);
 	}
 	kd_link_cancel(&w->link);
-	w->want_api = 0;
+	w->is_waiting = false;
 	return status == KD_OK ? no_answer(s, m, err) : status;
 }
 
@@ -182,7 +220,7 @@ enum kd_status kd__request(struct kd_session *s, struct kd_manipulate *m, struct
 
 	if (status != KD_OK)
 		return status;
-	s->wire->want_api = 0;
+	s->wire->is_waiting = false;
 	status = kd_manipulate_decode(m, s->machine, s->wire->reply, s->wire->reply_size);
 	if (status != KD_OK)
 		return kd_error_set(err, KD_E_MALFORMED, 0,
@@ -216,7 +254,7 @@ enum kd_status kd__wire_order(struct kd_session *s, struct kd_manipulate *m, str
 {
 	enum kd_status status = exchange(s, m, false, err);
 
-	s->wire->want_api = 0;
+	s->wire->is_waiting = false;
 	return status;
 }
 

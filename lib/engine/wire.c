@@ -142,8 +142,8 @@ static void on_reply(struct kd_session *s, const struct kd_link_event *e)
 {
 	struct kd__wire *w = s->wire;
 
-	if (e->length < 4 || e->length > sizeof w->reply || kd_get32(e->payload) != w->want_api)
-		return; /* the answer to a request that was given up */
+	if (e->length > sizeof w->reply || !kd__wire_is_reply(w, e->payload, e->length))
+		return;
 	memcpy(w->reply, e->payload, e->length);
 	w->reply_size = e->length;
 	w->seen.reply = true;

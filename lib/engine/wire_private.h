@@ -27,7 +27,8 @@ struct kd__wire {
 	bool is_serial_line;
 
 	struct kd__seen seen;
-	uint32_t want_api;      /* of the request under way; 0: none */
+	uint8_t request[KD_MANIPULATE_SIZE]; /* header of the request under way */
+	bool is_waiting;        /* for the reply to it */
 	uint8_t reply[KD_PAYLOAD_ACCEPT];
 	size_t reply_size;
 
@@ -59,6 +60,7 @@ struct kd__wire {
 	uint64_t requests, retries, prints;
 };
 
-void kd__wire_note_latency(struct kd__wire *w, uint64_t ns);
+/* Is this payload the answer to the request under way, or to one that was given up? */
+bool kd__wire_is_reply(const struct kd__wire *w, const uint8_t *payload, size_t size);
 
 #endif
