@@ -43,7 +43,8 @@ static size_t known(uint8_t out[CAP], uint8_t which, uint16_t *type)
 	which = (uint8_t)(which - n_wire_vectors);
 	if (which < n_wire_rows) {
 		*type = KD_PACKET_STATE_MANIPULATE;
-		return wire_row_payload(out, &wire_rows[which], wire_rows[which].reply.member != NULL);
+		return wire_row_payload(out, &wire_rows[which],
+					wire_rows[which].reply.member != NULL);
 	}
 	which = (uint8_t)(which - n_wire_rows);
 	if (which < n_wire_payloads) {
