@@ -86,19 +86,19 @@ enum kd_member kd_api_continue2_member(uint16_t machine);
  * The numbers that name the content of the other data packets. No two spaces overlap, nor do they
  * with api.def: a number alone says what it is.
  */
-#define KD_CODE_TABLE(X)                                                     \
-	X(STATE_EXCEPTION, 0x3030, "DbgKdExceptionStateChange")              \
-	X(STATE_LOAD_SYMBOLS, 0x3031, "DbgKdLoadSymbolsStateChange")         \
-	X(STATE_COMMAND_STRING, 0x3032, "DbgKdCommandStringStateChange")     \
-	X(IO_PRINT_STRING, 0x3230, "DbgKdPrintStringApi")                    \
-	X(IO_GET_STRING, 0x3231, "DbgKdGetStringApi")                        \
-	X(TRACE_PRINT, 0x3330, "DbgKdPrintTraceApi")                         \
-	X(FILE_CREATE, 0x3430, "DbgKdCreateFileApi")                         \
-	X(FILE_READ, 0x3431, "DbgKdReadFileApi")                             \
-	X(FILE_WRITE, 0x3432, "DbgKdWriteFileApi")                           \
-	X(FILE_CLOSE, 0x3433, "DbgKdCloseFileApi")                           \
-	X(CONTROL_REQUEST_BREAKPOINT, 0x4300, "DbgKdRequestHwBreakpointApi") \
-	X(CONTROL_RELEASE_BREAKPOINT, 0x4301, "DbgKdReleaseHwBreakpointApi")
+#define KD_CODE_TABLE(X)                                                 \
+	X(STATE_EXCEPTION, 0x3030, "DbgKdExceptionStateChange")          \
+	X(STATE_LOAD_SYMBOLS, 0x3031, "DbgKdLoadSymbolsStateChange")     \
+	X(STATE_COMMAND_STRING, 0x3032, "DbgKdCommandStringStateChange") \
+	X(IO_PRINT_STRING, 0x3230, "DbgKdPrintStringApi")                \
+	X(IO_GET_STRING, 0x3231, "DbgKdGetStringApi")                    \
+	X(TRACE_PRINT, 0x3330, "DbgKdPrintTraceApi")                     \
+	X(FILE_CREATE, 0x3430, "DbgKdCreateFileApi")                     \
+	X(FILE_READ, 0x3431, "DbgKdReadFileApi")                         \
+	X(FILE_WRITE, 0x3432, "DbgKdWriteFileApi")                       \
+	X(FILE_CLOSE, 0x3433, "DbgKdCloseFileApi")                       \
+	X(CONTROL_REQUEST_BREAKPOINT, 0x4300, "DbgKdRequestHardwareBp")  \
+	X(CONTROL_RELEASE_BREAKPOINT, 0x4301, "DbgKdReleaseHardwareBp")
 
 enum {
 #define KD_X(name, number, ms_name) KD_##name = number,
