@@ -53,6 +53,12 @@ typedef __WCHAR_TYPE__ WCHAR, *PWCHAR;
 #define DLLIMPORT __declspec(dllimport)
 #endif
 #define NORETURN __attribute__((noreturn))
+/* Kernel exports that are declared in headers both sides share. */
+#ifdef KD_GUEST_DRIVER
+#define NTOSAPI DLLIMPORT
+#else
+#define NTOSAPI
+#endif
 
 typedef union _LARGE_INTEGER {
 	struct {

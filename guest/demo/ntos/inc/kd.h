@@ -19,16 +19,9 @@
 #define KD_DEMO_KD_H
 
 #include "guest/demo/inc/loader_block.h"
+#include "guest/demo/ntos/inc/kdservice.h"
 #include "guest/demo/ntos/inc/ntke.h"
 #include "guest/demo/ntos/inc/ntldr.h"
-
-/* rax of int 2Dh = ExceptionInformation[0] */
-#define BREAKPOINT_BREAK          0
-#define BREAKPOINT_PRINT          1 /* rcx buffer, edx length, r8 component, r9 level */
-#define BREAKPOINT_PROMPT         2 /* rcx prompt, edx length, r8 answer buffer, r9 its size; eax */
-#define BREAKPOINT_LOAD_SYMBOLS   3 /* rcx STRING*, rdx KD_SYMBOLS_INFO* */
-#define BREAKPOINT_UNLOAD_SYMBOLS 4 /* likewise */
-#define BREAKPOINT_COMMAND_STRING 5 /* rcx STRING* name, rdx STRING* command */
 
 #define DBG_STATUS_CONTROL_C       1
 #define DBG_STATUS_BUGCHECK_FIRST  3

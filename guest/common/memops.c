@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The four functions a compiler may call in freestanding code. Every PE module of ours and the boot
+ * loader link their own copy: a debugger transport must not depend on code it may be debugging.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int value, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+
+/* `rep movs` keeps clang from turning the loop into a call to the function itself. */
+void *memcpy(void *restrict to, const void *restrict from, size_t n)
+{
+	void *d = to;
+
+	__asm__ volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(n) : : "memory");
+	return to;
+}
+
+void *memmove(void *to, const void *from, size_t n)
+{
+	const uint8_t *s = (const uint8_t *)from + n;
+	uint8_t *d = (uint8_t *)to + n;
+
+	if ((uintptr_t)to - (uintptr_t)from >= n)
+		return memcpy(to, from, n);
+	while (n-- != 0) {
+		*--d = *--s;
+		__asm__ volatile("" : : : "memory");
+	}
+	return to;
+}
+
+void *memset(void *to, int value, size_t n)
+{
+	void *d = to;
+
+	__asm__ volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(value) : "memory");
+	return to;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+	const uint8_t *x = a;
+	const uint8_t *y = b;
+
+	for (size_t i = 0; i < n; i++) {
+		if (x[i] != y[i])
+			return x[i] < y[i] ? -1 : 1;
+	}
+	return 0;
+}

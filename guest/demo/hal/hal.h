@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of hal.dll. What it needs of the kernel is listed here. */
+#ifndef KD_DEMO_HAL_H
+#define KD_DEMO_HAL_H
+
+#include "guest/demo/ntos/inc/nthal.h"
+
+DLLIMPORT PVOID MmMapIoSpace(ULONG64 Physical, SIZE_T Size, ULONG CacheType);
+DLLIMPORT VOID MmUnmapIoSpace(PVOID Va, SIZE_T Size);
+DLLIMPORT LARGE_INTEGER MmGetPhysicalAddress(PVOID Va);
+
+extern PLOADER_PARAMETER_BLOCK HalpLoaderBlock;
+
+/* local APIC registers, byte offsets */
+enum {
+	APIC_ID = 0x020,
+	APIC_TPR = 0x080,
+	APIC_EOI = 0x0B0,
+	APIC_SPURIOUS = 0x0F0,
+	APIC_ICR_LOW = 0x300,
+	APIC_ICR_HIGH = 0x310,
+	APIC_LVT_TIMER = 0x320,
+	APIC_LVT_LINT0 = 0x350,
+	APIC_LVT_LINT1 = 0x360,
+	APIC_TIMER_INITIAL = 0x380,
+	APIC_TIMER_CURRENT = 0x390,
+	APIC_TIMER_DIVIDE = 0x3E0,
+};
+
+ULONG HalpApicRead(ULONG Register);
+VOID HalpApicWrite(ULONG Register, ULONG Value);
+VOID HalpApicMap(VOID);
+VOID HalpApicSend(ULONG ApicId, ULONG Command);
+extern ULONG HalpApicIds[MAXIMUM_PROCESSORS];
+
+VOID HalpDisplayInitialize(VOID);
+VOID HalpTimerCalibrate(VOID);
+VOID HalpMaskLegacyInterrupts(VOID);
+/** Apic ids the firmware tables name, processor 0 first; 1 if there is no table. */
+ULONG HalpFindProcessors(ULONG ApicIds[MAXIMUM_PROCESSORS]);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* Thread stacks and the processor state that follows a thread. */
+#include "guest/demo/ntos/inc/ki.h"
+#include "guest/demo/ntos/inc/ntmm.h"
+
+/* What KiStartSystemThread finds at its rsp. */
+struct start_frame {
+	ULONG64 Home[4];
+	ULONG64 SystemRoutine;
+	ULONG64 StartRoutine;
+	ULONG64 StartContext;
+	ULONG64 Return; /* 0: the end of the stack */
+};
+C_ASSERT(sizeof(struct start_frame) == 0x40);
+
+/** Frames of a thread that has not run yet: a switch frame that leads to KiStartSystemThread. */
+VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartContext)
+{
+	struct start_frame *start = (struct start_frame *)Thread->InitialStack - 1;
+	PKSWITCH_FRAME sw = (PKSWITCH_FRAME)start - 1;
+
+	__builtin_memset(sw, 0, sizeof(*sw) + sizeof(*start));
+	start->StartRoutine = (ULONG64)(ULONG_PTR)StartRoutine;
+	start->StartContext = (ULONG64)(ULONG_PTR)StartContext;
+	sw->Return = (ULONG64)(ULONG_PTR)KiStartSystemThread;
+	Thread->KernelStack = sw;
+}
+
+/** Address space, ring 0 stack, FPU and TEB from Old's to New's. Dispatcher lock held. */
+VOID KiSwitchMachineState(PKTHREAD Old, PKTHREAD New)
+{
+	PKPCR pcr = KeGetPcr();
+
+	if (Old->StateSaveArea != NULL)
+		__asm__ volatile("fxsave %0" : "=m"(*Old->StateSaveArea));
+	if (New->StateSaveArea != NULL)
+		__asm__ volatile("fxrstor %0" : : "m"(*New->StateSaveArea));
+	if (Old->Process != New->Process)
+		KiWriteCr3(New->Process->DirectoryTableBase);
+	pcr->TssBase->Rsp0 = (ULONG64)(ULONG_PTR)New->InitialStack;
+	pcr->Prcb.RspBase = (ULONG64)(ULONG_PTR)New->InitialStack;
+	if (New->Teb != NULL)
+		KiWriteMsr(MSR_GS_SWAP, (ULONG64)(ULONG_PTR)New->Teb);
+}
+
+/** The idle thread of every processor: halted until an interrupt makes a thread ready. */
+NORETURN VOID KiIdleLoop(VOID)
+{
+	for (;;)
+		__asm__ volatile("sti; hlt" : : : "memory");
+}
+
+VOID KiIdentifyProcessor(PKPRCB Prcb)
+{
+	ULONG eax, ebx, ecx, edx;
+
+	__asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(0));
+	__builtin_memcpy(Prcb->VendorString, &ebx, 4);
+	__builtin_memcpy(Prcb->VendorString + 4, &edx, 4);
+	__builtin_memcpy(Prcb->VendorString + 8, &ecx, 4);
+	__asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(1));
+	Prcb->CpuID = 1;
+	Prcb->CpuType = (CHAR)(eax >> 8 & 15);
+	if (Prcb->CpuType == 15)
+		Prcb->CpuType = (CHAR)(Prcb->CpuType + (eax >> 20 & 0xFF));
+	Prcb->CpuStep = (USHORT)((eax >> 4 & 15) << 8 | (eax >> 12 & 0xF0) << 8 | (eax & 15));
+	Prcb->ApicId = ebx >> 24;
+	Prcb->CpuVendor = Prcb->VendorString[0] == 'A' ? 1 : 2;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernel core, internal: traps, scheduler, processors. Public structures are in ntke.h. */
+#ifndef KD_DEMO_KI_H
+#define KD_DEMO_KI_H
+
+#include "guest/demo/inc/loader_block.h"
+#include "guest/demo/ntos/inc/ntps.h"
+
+/* clang-format off */
+#define KI_VECTOR_DISPATCH 0x2F
+#define KI_VECTOR_CLOCK    0xD1
+#define KI_VECTOR_IPI      0xE1
+#define KI_VECTOR_SPURIOUS 0xDF
+#define KI_CLOCK_HZ        100
+#define KI_QUANTUM_TICKS   2
+#define KI_PRIORITIES      32
+
+/* KPRCB.IpiFrozen */
+#define KI_FREEZE_RUNNING  0u /* not asked for */
+#define KI_FREEZE_REQUEST  1u /* the IPI is on its way */
+#define KI_FREEZE_FROZEN   2u /* halted, state saved */
+#define KI_FREEZE_THAW     3u /* may go on */
+#define KI_FREEZE_OWNER    4u /* the CPU that stopped the others */
+#define KI_FREEZE_ACTIVE   0x20u /* with FROZEN: it talks to the debugger now */
+#define KI_FREEZE_MASK     0x0Fu
+/* clang-format on */
+
+/* Registers to come back with when an exception hits ExTryCall's routine; offsets in ksamd64.h. */
+typedef struct _KTRY_FRAME {
+	struct _KTRY_FRAME *Next;
+	ULONG64 Rsp, Rbp, Rbx, Rsi, Rdi, R12, R13, R14, R15, Rip;
+} KTRY_FRAME, *PKTRY_FRAME;
+
+/* --- amd64/ --------------------------------------------------------------------------------- */
+extern KPCR KiInitialPCR;
+VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[3]);
+VOID KiInitializeMachine(PKPCR Pcr);
+VOID KiIdentifyProcessor(PKPRCB Prcb);
+BOOLEAN KiRecoverFault(PKTRAP_FRAME TrapFrame);
+NTSTATUS KiProtectionFaultStatus(PKTRAP_FRAME TrapFrame);
+ULONG64 KiSystemServiceStart(PKTRAP_FRAME TrapFrame);
+VOID KiSwapContext(PKTHREAD Old, PKTHREAD New);
+VOID KiStartSystemThread(VOID);
+NORETURN VOID KiReturnToUser(PKTRAP_FRAME TrapFrame);
+SIZE_T KiCopySafe(PVOID To, const VOID *From, SIZE_T Count);
+VOID KiSaveProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
+VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
+VOID RtlCaptureContext(PCONTEXT Context);
+VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartContext);
+VOID KiSwitchMachineState(PKTHREAD Old, PKTHREAD New);
+NORETURN VOID KiIdleLoop(VOID);
+
+/* --- ke/ ------------------------------------------------------------------------------------ */
+extern KSPIN_LOCK KiDispatcherLock;
+extern volatile ULONG64 KeInterruptTime; /* 100 ns since boot */
+
+VOID KiInitializeKernel(PLOADER_PARAMETER_BLOCK LoaderBlock);
+VOID KiDispatchException(PEXCEPTION_RECORD Record, PKEXCEPTION_FRAME ExceptionFrame,
+			 PKTRAP_FRAME TrapFrame, KPROCESSOR_MODE PreviousMode, BOOLEAN FirstChance);
+VOID KiPushTryFrame(PKTRY_FRAME Frame);
+VOID KiPopTryFrame(VOID);
+VOID KiDispatchInterrupt(PKTRAP_FRAME TrapFrame);
+VOID KeClockInterruptNotify(PKTRAP_FRAME TrapFrame);
+VOID KiIpiServiceRoutine(PKTRAP_FRAME TrapFrame);
+VOID KiUserModeExit(PKTRAP_FRAME TrapFrame);
+VOID KiThreadStartup(PVOID SystemRoutine, PKSTART_ROUTINE StartRoutine, PVOID StartContext);
+VOID KeClockInitialize(VOID);
+VOID KeUpdateSystemTime(VOID);
+
+KIRQL KiLockDispatcher(VOID);
+VOID KiUnlockDispatcher(KIRQL OldIrql);
+/** The dispatcher lock is held for all of these. */
+VOID KiReadyThread(PKTHREAD Thread);
+VOID KiSwapThread(VOID); /* the caller has set the current thread's state */
+VOID KiUnwaitThread(PKTHREAD Thread, LONG64 WaitStatus);
+VOID KiExpireTimers(VOID);
+BOOLEAN KiTimersDue(VOID);
+
+VOID KeInitializeThread(PKTHREAD Thread, PKPROCESS Process, PVOID StartRoutine, PVOID StartContext,
+			CHAR Priority);
+VOID KiInitializeIdleThread(PKPRCB Prcb, PETHREAD Thread, PVOID StackTop, ULONG StackSize);
+VOID KeStartAllProcessors(VOID);
+VOID KiInitializeBootProcessor(VOID);
+NORETURN VOID KiStartIdle(PVOID StackTop, VOID (*Routine)(VOID));
+VOID KiApplicationProcessorMain(PKPCR Pcr);
+/** Make every processor forget its translations. Not with interrupts off. */
+VOID KeFlushEntireTb(VOID);
+BOOLEAN KiPollFreezeExecution(VOID);
+VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
+VOID KiIpiWithExceptionFrame(PKTRAP_FRAME TrapFrame);
+
+/* --- services for the rest of the kernel and for drivers ------------------------------------- */
+NTSTATUS ExTryCall(NTSTATUS (*Routine)(PVOID), PVOID Context);
+NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable, PLARGE_INTEGER Interval);
+VOID KeInitializeEvent(PKEVENT Event, ULONG Type, BOOLEAN State);
+LONG KeSetEvent(PKEVENT Event, LONG Increment, BOOLEAN Wait);
+NTSTATUS KeWaitForSingleObject(PVOID Object, KWAIT_REASON Reason, KPROCESSOR_MODE WaitMode,
+			       BOOLEAN Alertable, PLARGE_INTEGER Timeout);
+VOID KiSignalObject(PDISPATCHER_HEADER Header); /* dispatcher lock held */
+VOID KeQueryTickCount(PLARGE_INTEGER TickCount);
+VOID ExShutdownSystem(VOID);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stopping the machine for the debugger.
+ *
+ *   RUNNING --REQUEST+IPI--> REQUEST --IPI taken, state saved--> FROZEN --thaw--> THAW --> RUNNING
+ *                                                                  |  ^
+ *                                              KeSwitchFrozenProcessor  KdSwitchProcessor returns
+ *                                                                  v  |
+ *                                                            FROZEN | ACTIVE
+ *
+ * The state is KPRCB.IpiFrozen; the owner of a stop writes REQUEST and THAW, the frozen CPU the rest.
+ * A frozen CPU halts with interrupts on and CR8 at CLOCK_LEVEL, so that only an IPI wakes it.
+ */
+#include "guest/demo/ntos/inc/kd.h"
+#include "guest/demo/ntos/inc/ki.h"
+#include "guest/demo/ntos/inc/nthal.h"
+
+static KSPIN_LOCK KiFreezeLock;
+static volatile ULONG KiFreezeOwner = ~0u;
+static ULONG KiFreezeDepth;
+
+static VOID set_state(PKPRCB prcb, ULONG state)
+{
+	__atomic_store_n(&prcb->IpiFrozen, state, __ATOMIC_SEQ_CST);
+}
+
+static ULONG get_state(PKPRCB prcb)
+{
+	return __atomic_load_n(&prcb->IpiFrozen, __ATOMIC_SEQ_CST);
+}
+
+/* Sleep until the next IPI; called and returns with interrupts off. The check of what is waited for
+ * is made by the caller with interrupts off, so an IPI in between wakes the hlt. */
+static VOID halt_for_ipi(VOID)
+{
+	ULONG64 irql = KiReadCr8();
+
+	KiWriteCr8(CLOCK_LEVEL);
+	__asm__ volatile("sti; hlt; cli" : : : "memory");
+	KiWriteCr8(irql);
+}
+
+/** The IPI of a stop arrived: stay here until the owner thaws us. */
+VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
+{
+	PKPRCB prcb = KeGetCurrentPrcb();
+
+	if ((get_state(prcb) & KI_FREEZE_MASK) != KI_FREEZE_REQUEST)
+		return;
+	KiSaveProcessorState(TrapFrame, ExceptionFrame);
+	KeGetPcr()->Irql = (KIRQL)TrapFrame->PreviousIrql;
+	set_state(prcb, KI_FREEZE_FROZEN);
+	HalRequestIpi(KiFreezeOwner, KI_VECTOR_IPI); /* it may be halted, waiting for us */
+	while ((get_state(prcb) & KI_FREEZE_MASK) != KI_FREEZE_THAW) {
+		if ((get_state(prcb) & KI_FREEZE_ACTIVE) == 0) {
+			halt_for_ipi();
+			continue;
+		}
+		KdSwitchProcessor(&prcb->ProcessorState.ContextFrame);
+		set_state(prcb, KI_FREEZE_FROZEN);
+		HalRequestIpi(KiFreezeOwner, KI_VECTOR_IPI);
+	}
+	KiRestoreProcessorState(TrapFrame, ExceptionFrame);
+	set_state(prcb, KI_FREEZE_RUNNING);
+}
+
+/**
+ * For loops that wait with interrupts off: if another CPU wants us to stop, take the IPI now.
+ * @return TRUE if we were stopped meanwhile.
+ */
+BOOLEAN KiPollFreezeExecution(VOID)
+{
+	ULONG64 irql;
+
+	if ((get_state(KeGetCurrentPrcb()) & KI_FREEZE_MASK) != KI_FREEZE_REQUEST)
+		return FALSE;
+	irql = KiReadCr8();
+	KiWriteCr8(CLOCK_LEVEL);
+	__asm__ volatile("sti; nop; nop; cli" : : : "memory");
+	KiWriteCr8(irql);
+	return TRUE;
+}
+
+static VOID wait_for_state(PKPRCB target, ULONG state)
+{
+	while ((get_state(target) & (KI_FREEZE_MASK | KI_FREEZE_ACTIVE)) != state)
+		KiPause();
+}
+
+BOOLEAN KeFreezeExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
+{
+	BOOLEAN enable = KeDisableInterrupts();
+	PKPRCB prcb = KeGetCurrentPrcb();
+
+	if (KiFreezeOwner == prcb->Number) { /* a fault inside the debugger's code */
+		KiFreezeDepth++;
+		return enable;
+	}
+	while (__atomic_exchange_n(&KiFreezeLock, 1, __ATOMIC_ACQUIRE) != 0) {
+		KiPollFreezeExecution();
+		KiPause();
+	}
+	KiFreezeOwner = prcb->Number;
+	KiFreezeDepth = 1;
+	set_state(prcb, KI_FREEZE_OWNER);
+	KeGetPcr()->Irql = KeGetCurrentIrql();
+	KeContextFromKframes(TrapFrame, ExceptionFrame, &prcb->ProcessorState.ContextFrame);
+	KiSaveProcessorControlState(&prcb->ProcessorState);
+	for (ULONG i = 0; i < KeNumberProcessors; i++) {
+		PKPRCB target = KiProcessorBlock[i];
+
+		if (target == prcb)
+			continue;
+		set_state(target, KI_FREEZE_REQUEST);
+		HalRequestIpi(i, KI_VECTOR_IPI);
+		wait_for_state(target, KI_FREEZE_FROZEN);
+	}
+	return enable;
+}
+
+VOID KeThawExecution(BOOLEAN Enable)
+{
+	PKPRCB prcb = KeGetCurrentPrcb();
+
+	if (--KiFreezeDepth != 0) {
+		KeRestoreInterrupts(Enable);
+		return;
+	}
+	for (ULONG i = 0; i < KeNumberProcessors; i++) {
+		PKPRCB target = KiProcessorBlock[i];
+
+		if (target == prcb)
+			continue;
+		set_state(target, KI_FREEZE_THAW);
+		HalRequestIpi(i, KI_VECTOR_IPI);
+		wait_for_state(target, KI_FREEZE_RUNNING);
+	}
+	KiRestoreProcessorControlState(&prcb->ProcessorState);
+	set_state(prcb, KI_FREEZE_RUNNING);
+	KiFreezeOwner = ~0u;
+	__atomic_store_n(&KiFreezeLock, 0, __ATOMIC_RELEASE);
+	KeRestoreInterrupts(Enable);
+}
+
+BOOLEAN KeSwitchFrozenProcessor(ULONG Number)
+{
+	PKPRCB self = KeGetCurrentPrcb();
+	PKPRCB target;
+
+	if (Number >= KeNumberProcessors || Number == self->Number)
+		return FALSE;
+	target = KiProcessorBlock[Number];
+	if (get_state(target) != KI_FREEZE_FROZEN)
+		return FALSE;
+	set_state(target, KI_FREEZE_FROZEN | KI_FREEZE_ACTIVE);
+	HalRequestIpi(Number, KI_VECTOR_IPI);
+	while (get_state(target) != KI_FREEZE_FROZEN)
+		halt_for_ipi();
+	return TRUE;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler: 32 ready queues, round robin within one, one lock. A processor that must choose
+ * anew gets the dispatch interrupt (vector 2Fh), which comes in as soon as its IRQL is low enough.
+ */
+#include "guest/demo/ntos/inc/kd.h"
+#include "guest/demo/ntos/inc/ki.h"
+#include "guest/demo/ntos/inc/nthal.h"
+#include "guest/demo/ntos/inc/ntmm.h"
+#include "guest/demo/ntos/inc/psp.h"
+
+KSPIN_LOCK KiDispatcherLock;
+static LIST_ENTRY KiReadyQueues[KI_PRIORITIES];
+static ULONG KiReadySummary;
+
+KIRQL KiLockDispatcher(VOID)
+{
+	KIRQL old = KfRaiseIrql(DISPATCH_LEVEL);
+
+	KxAcquireSpinLock(&KiDispatcherLock);
+	return old;
+}
+
+VOID KiUnlockDispatcher(KIRQL OldIrql)
+{
+	KxReleaseSpinLock(&KiDispatcherLock);
+	KeLowerIrql(OldIrql);
+}
+
+static VOID request_reschedule(PKPRCB prcb)
+{
+	if (__atomic_exchange_n(&prcb->RescheduleRequest, 1, __ATOMIC_SEQ_CST) != 0)
+		return;
+	if (prcb == KeGetCurrentPrcb())
+		HalRequestSoftwareInterrupt(KI_VECTOR_DISPATCH);
+	else
+		HalRequestIpi(prcb->Number, KI_VECTOR_DISPATCH);
+}
+
+static PKPRCB choose_processor(PKTHREAD thread)
+{
+	PKPRCB best = NULL;
+	LONG lowest = thread->Priority;
+
+	for (ULONG i = 0; i < KeNumberProcessors; i++) {
+		PKPRCB prcb = KiProcessorBlock[i];
+		PKTHREAD current = prcb->CurrentThread;
+
+		if (current == prcb->IdleThread)
+			return prcb;
+		if (current->Priority < lowest) {
+			lowest = current->Priority;
+			best = prcb;
+		}
+	}
+	return best;
+}
+
+VOID KiReadyThread(PKTHREAD Thread)
+{
+	PLIST_ENTRY queue = &KiReadyQueues[(ULONG)Thread->Priority % KI_PRIORITIES];
+	PKPRCB prcb;
+
+	if (queue->Flink == NULL)
+		InitializeListHead(queue);
+	Thread->State = Ready;
+	Thread->ReadyTime = (ULONG)KiProcessorBlock[0]->ClockTicks;
+	InsertTailList(queue, &Thread->WaitListEntry);
+	KiReadySummary |= 1u << Thread->Priority;
+	prcb = choose_processor(Thread);
+	if (prcb != NULL)
+		request_reschedule(prcb);
+}
+
+static PKTHREAD take_ready(VOID)
+{
+	PLIST_ENTRY queue;
+	PKTHREAD thread;
+	ULONG priority;
+
+	if (KiReadySummary == 0)
+		return NULL;
+	priority = 31 - (ULONG)__builtin_clz(KiReadySummary);
+	queue = &KiReadyQueues[priority];
+	thread = CONTAINING_RECORD(RemoveHeadList(queue), KTHREAD, WaitListEntry);
+	if (IsListEmpty(queue))
+		KiReadySummary &= ~(1u << priority);
+	return thread;
+}
+
+/**
+ * Give the processor away. The caller holds the dispatcher lock and has put the current thread into
+ * the state it leaves in (Waiting, Ready and queued, Terminated). Returns when it runs again, maybe
+ * on another processor, with the lock still held.
+ */
+VOID KiSwapThread(VOID)
+{
+	PKPRCB prcb = KeGetCurrentPrcb();
+	PKTHREAD old = prcb->CurrentThread;
+	PKTHREAD new = take_ready();
+
+	if (new == NULL)
+		new = prcb->IdleThread;
+	prcb->RescheduleRequest = 0;
+	new->State = Running;
+	new->NextProcessor = prcb->Number;
+	new->Quantum = KI_QUANTUM_TICKS;
+	if (new == old)
+		return;
+	old->Running = 0;
+	new->Running = 1;
+	new->ContextSwitches++;
+	prcb->ContextSwitches++;
+	prcb->CurrentThread = new;
+	KiSwitchMachineState(old, new);
+	KiSwapContext(old, new);
+}
+
+/* The current thread's time is over, or a better one is ready. */
+static VOID preempt(PKPRCB prcb)
+{
+	PKTHREAD current = prcb->CurrentThread;
+
+	prcb->RescheduleRequest = 0;
+	if (KiReadySummary == 0)
+		return;
+	if (current != prcb->IdleThread) {
+		ULONG best = 31 - (ULONG)__builtin_clz(KiReadySummary);
+
+		if (current->Quantum != 0 && best <= (ULONG)current->Priority)
+			return;
+		current->WaitReason = WrPreempted;
+		current->State = Ready;
+		KiReadySummary |= 1u << current->Priority;
+		if (KiReadyQueues[(ULONG)current->Priority].Flink == NULL)
+			InitializeListHead(&KiReadyQueues[(ULONG)current->Priority]);
+		InsertTailList(&KiReadyQueues[(ULONG)current->Priority], &current->WaitListEntry);
+	} else {
+		current->State = Ready; /* idle threads are in no queue */
+	}
+	KiSwapThread();
+}
+
+/** The dispatch interrupt, at DISPATCH_LEVEL. */
+VOID KiDispatchInterrupt(PKTRAP_FRAME TrapFrame)
+{
+	KeGetCurrentPrcb()->InterruptCount++;
+	HalEndOfInterrupt();
+	KiEnableInterrupts();
+	KxAcquireSpinLock(&KiDispatcherLock);
+	KiExpireTimers();
+	if (KeGetCurrentPrcb()->RescheduleRequest != 0)
+		preempt(KeGetCurrentPrcb());
+	KxReleaseSpinLock(&KiDispatcherLock);
+	KiDisableInterrupts();
+}
+
+/** First C code of a new thread: it comes out of KiSwapThread with the dispatcher lock held. */
+VOID KiThreadStartup(PVOID SystemRoutine, PKSTART_ROUTINE StartRoutine, PVOID StartContext)
+{
+	KxReleaseSpinLock(&KiDispatcherLock);
+	KeLowerIrql(PASSIVE_LEVEL);
+	KiEnableInterrupts();
+	PspThreadStartup(StartRoutine, StartContext);
+}
+
+VOID KeInitializeThread(PKTHREAD Thread, PKPROCESS Process, PVOID StartRoutine, PVOID StartContext,
+			CHAR Priority)
+{
+	Thread->Header.Type = ThreadObject;
+	Thread->Header.Size = 6; /* as NT; the real length does not fit */
+	InitializeListHead(&Thread->Header.WaitListHead);
+	InitializeListHead(&Thread->ApcState.ApcListHead[0]);
+	InitializeListHead(&Thread->ApcState.ApcListHead[1]);
+	Thread->Timer.Header.Type = TimerNotificationObject;
+	InitializeListHead(&Thread->Timer.Header.WaitListHead);
+	Thread->ApcState.Process = Process;
+	Thread->Process = Process;
+	Thread->Priority = Priority;
+	Thread->BasePriority = Priority;
+	Thread->State = Initialized;
+	Thread->InitialStack = (PUCHAR)Thread->StackAllocation + KERNEL_STACK_SIZE;
+	Thread->StackBase = Thread->InitialStack;
+	Thread->StackLimit = Thread->StackAllocation;
+	KiInitializeThreadStack(Thread, StartRoutine, StartContext);
+}
+
+/** The thread a processor boots on. */
+VOID KiInitializeIdleThread(PKPRCB Prcb, PETHREAD Thread, PVOID StackTop, ULONG StackSize)
+{
+	PKTHREAD tcb = &Thread->Tcb;
+
+	tcb->Header.Type = ThreadObject;
+	InitializeListHead(&tcb->Header.WaitListHead);
+	InitializeListHead(&tcb->ApcState.ApcListHead[0]);
+	InitializeListHead(&tcb->ApcState.ApcListHead[1]);
+	InitializeListHead(&Thread->IrpList);
+	tcb->InitialStack = StackTop;
+	tcb->StackBase = StackTop;
+	tcb->StackLimit = (PUCHAR)StackTop - StackSize;
+	tcb->State = Running;
+	tcb->Running = 1;
+	tcb->NextProcessor = Prcb->Number;
+	Thread->StartAddress = KiIdleLoop;
+	Prcb->CurrentThread = tcb;
+	Prcb->IdleThread = tcb;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nonpaged pool, in 2 MB pages. Small blocks come from free lists by size, in steps of 16 bytes;
+ * larger ones are runs of whole pages with the header in front.
+ */
+#include "guest/demo/ntos/inc/kd.h"
+#include "guest/demo/ntos/inc/ki.h"
+#include "guest/demo/ntos/inc/ntmm.h"
+
+enum {
+	GRANULE = 16,
+	SMALL_MAX = 2048,             /* header included */
+	POOL_MAX = 32 * 0x200000,     /* 64 MB */
+	POOL_TYPE_BUSY = 2,
+	POOL_TYPE_FREE = 0,
+};
+
+struct free_block {
+	POOL_HEADER header;
+	struct free_block *next;
+};
+
+static KSPIN_LOCK MiPoolLock;
+static struct free_block *MiFreeSmall[SMALL_MAX / GRANULE + 1];
+static ULONG64 MiPoolNext = KSEG_POOL; /* first byte never given out */
+static ULONG64 MiPoolEnd = KSEG_POOL;  /* end of what is mapped */
+static struct free_block *MiFreeLarge;  /* page runs given back */
+
+VOID MiInitializePool(VOID)
+{
+	MiPoolNext = KSEG_POOL;
+}
+
+/* Pool address space that was never used; lock held. */
+static PVOID extend(ULONG64 size)
+{
+	ULONG64 at = MiPoolNext;
+
+	while (MiPoolEnd - at < size) {
+		ULONG64 page;
+
+		if (MiPoolEnd - KSEG_POOL >= POOL_MAX)
+			return NULL;
+		page = MmAllocatePhysical(LARGE_PAGE_SIZE / PAGE_SIZE, LARGE_PAGE_SIZE / PAGE_SIZE);
+		if (page == 0 || !MmMapPage(MmSystemPageTable, MiPoolEnd, page,
+					    PTE_KERNEL_DATA | PTE_LARGE))
+			return NULL;
+		MiPoolEnd += LARGE_PAGE_SIZE;
+	}
+	MiPoolNext += size;
+	return (PVOID)(ULONG_PTR)at;
+}
+
+/* Cut a fresh page into blocks of one size. */
+static BOOLEAN refill(ULONG granules)
+{
+	ULONG size = granules * GRANULE;
+	PUCHAR page;
+
+	if ((MiPoolNext & (PAGE_SIZE - 1)) != 0)
+		MiPoolNext = (MiPoolNext + PAGE_SIZE - 1) & ~(ULONG64)(PAGE_SIZE - 1);
+	page = extend(PAGE_SIZE);
+	if (page == NULL)
+		return FALSE;
+	for (ULONG off = 0; off + size <= PAGE_SIZE; off += size) {
+		struct free_block *block = (struct free_block *)(page + off);
+
+		block->header.BlockSize = (UCHAR)granules;
+		block->header.PreviousSize = off != 0 ? (UCHAR)granules : 0;
+		block->header.PoolType = POOL_TYPE_FREE;
+		block->header.PoolTag = POOL_TAG('F', 'r', 'e', 'e');
+		block->next = MiFreeSmall[granules];
+		MiFreeSmall[granules] = block;
+	}
+	return TRUE;
+}
+
+static PPOOL_HEADER take_small(ULONG granules)
+{
+	struct free_block *block;
+
+	if (MiFreeSmall[granules] == NULL && !refill(granules))
+		return NULL;
+	block = MiFreeSmall[granules];
+	MiFreeSmall[granules] = block->next;
+	return &block->header;
+}
+
+static PPOOL_HEADER take_large(ULONG64 pages)
+{
+	PPOOL_HEADER header;
+
+	for (struct free_block **at = &MiFreeLarge; *at != NULL; at = &(*at)->next) {
+		if ((*at)->header.Pages == pages) {
+			header = &(*at)->header;
+			*at = (*at)->next;
+			return header;
+		}
+	}
+	MiPoolNext = (MiPoolNext + PAGE_SIZE - 1) & ~(ULONG64)(PAGE_SIZE - 1);
+	header = extend(pages * PAGE_SIZE);
+	if (header != NULL) {
+		header->BlockSize = 0;
+		header->Pages = pages;
+	}
+	return header;
+}
+
+PVOID ExAllocatePoolWithTag(POOL_TYPE Type, SIZE_T Size, ULONG Tag)
+{
+	SIZE_T total = (Size + sizeof(POOL_HEADER) + GRANULE - 1) & ~(SIZE_T)(GRANULE - 1);
+	PPOOL_HEADER header;
+	KIRQL irql;
+
+	if (Size > POOL_MAX)
+		return NULL;
+	if (total < sizeof(struct free_block))
+		total = 2 * GRANULE;
+	irql = KfRaiseIrql(DISPATCH_LEVEL);
+	KxAcquireSpinLock(&MiPoolLock);
+	header = total <= SMALL_MAX ? take_small((ULONG)total / GRANULE) :
+				      take_large((total + PAGE_SIZE - 1) / PAGE_SIZE);
+	if (header != NULL) {
+		header->PoolType = POOL_TYPE_BUSY;
+		header->PoolTag = Tag;
+	}
+	KxReleaseSpinLock(&MiPoolLock);
+	KeLowerIrql(irql);
+	if (header == NULL)
+		return NULL;
+	__builtin_memset(header + 1, 0, Size);
+	return header + 1;
+}
+
+VOID ExFreePoolWithTag(PVOID Block, ULONG Tag)
+{
+	PPOOL_HEADER header = (PPOOL_HEADER)Block - 1;
+	struct free_block *block = (struct free_block *)header;
+	struct free_block **list;
+	KIRQL irql;
+
+	if (header->PoolType != POOL_TYPE_BUSY)
+		KeBugCheckEx(0xC2, 7, 0, header->PoolTag, (ULONG_PTR)Block); /* BAD_POOL_CALLER */
+	irql = KfRaiseIrql(DISPATCH_LEVEL);
+	KxAcquireSpinLock(&MiPoolLock);
+	header->PoolType = POOL_TYPE_FREE;
+	list = header->BlockSize != 0 ? &MiFreeSmall[header->BlockSize] : &MiFreeLarge;
+	block->next = *list;
+	*list = block;
+	KxReleaseSpinLock(&MiPoolLock);
+	KeLowerIrql(irql);
+}

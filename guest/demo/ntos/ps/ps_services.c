@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* System services. Arguments come from user mode: pointers are only touched through KiCopySafe. */
+#include "guest/demo/ntos/inc/kd.h"
+#include "guest/demo/ntos/inc/ki.h"
+#include "guest/demo/ntos/inc/ntio.h"
+#include "guest/demo/ntos/inc/ntmm.h"
+#include "guest/demo/ntos/inc/psp.h"
+#include "guest/demo/ntos/inc/rtl.h"
+#include "guest/demo/ntos/inc/services.h"
+
+typedef ULONG64 SERVICE(ULONG64 A1, ULONG64 A2, ULONG64 A3, ULONG64 A4);
+
+ULONG64 KiSystemServiceCall(SERVICE *Service, PKTRAP_FRAME TrapFrame);
+
+static NTSTATUS copy_to_user(ULONG64 to, const VOID *from, SIZE_T n)
+{
+	if (to > MM_HIGHEST_USER || n > MM_HIGHEST_USER - to)
+		return STATUS_ACCESS_VIOLATION;
+	return KiCopySafe((PVOID)(ULONG_PTR)to, from, n) == 0 ? STATUS_SUCCESS :
+								STATUS_ACCESS_VIOLATION;
+}
+
+/* A user's UNICODE_STRING into `text`, with its characters. */
+static NTSTATUS capture_string(ULONG64 user, PUNICODE_STRING string, PWCHAR text, USHORT max)
+{
+	NTSTATUS status = MmCopyFromUser(string, user, sizeof(*string));
+
+	if (!NT_SUCCESS(status))
+		return status;
+	if (string->Length > max || (string->Length & 1) != 0)
+		return STATUS_INVALID_PARAMETER;
+	status = MmCopyFromUser(text, (ULONG64)(ULONG_PTR)string->Buffer, string->Length);
+	string->Buffer = text;
+	return status;
+}
+
+static ULONG64 NtYieldExecution(ULONG64 A1, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+{
+	LARGE_INTEGER soon = { .QuadPart = -1 };
+
+	return (ULONG64)KeDelayExecutionThread(UserMode, FALSE, &soon);
+}
+
+static ULONG64 NtDelayExecution(ULONG64 Alertable, ULONG64 Interval, ULONG64 A3, ULONG64 A4)
+{
+	LARGE_INTEGER interval;
+	NTSTATUS status = MmCopyFromUser(&interval, Interval, sizeof(interval));
+
+	if (NT_SUCCESS(status))
+		status = KeDelayExecutionThread(UserMode, Alertable != 0, &interval);
+	return (ULONG64)status;
+}
+
+static ULONG64 NtTerminateProcess(ULONG64 Process, ULONG64 ExitStatus, ULONG64 A3, ULONG64 A4)
+{
+	if (Process != ~0ull) /* only oneself */
+		return (ULONG64)STATUS_INVALID_PARAMETER;
+	return (ULONG64)PspTerminateProcess(PsGetCurrentProcess(), (NTSTATUS)ExitStatus);
+}
+
+static ULONG64 NtDisplayString(ULONG64 String, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+{
+	WCHAR text[200];
+	UNICODE_STRING string;
+	NTSTATUS status = capture_string(String, &string, text, sizeof(text));
+
+	if (NT_SUCCESS(status))
+		RtlLog("%s[%u]: %wZ\n", PsGetCurrentProcess()->ImageFileName,
+		       (ULONG)(ULONG_PTR)PsGetCurrentProcess()->UniqueProcessId, &string);
+	return (ULONG64)status;
+}
+
+static ULONG64 NtQuerySystemTime(ULONG64 Time, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+{
+	ULONG64 now = PsBootTime + KeInterruptTime;
+
+	return (ULONG64)copy_to_user(Time, &now, sizeof(now));
+}
+
+static ULONG64 NtGetCurrentProcessorNumber(ULONG64 A1, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+{
+	return KeGetCurrentProcessorNumber();
+}
+
+static ULONG64 NtQueryDemoCommand(ULONG64 Command, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+{
+	ULONG command = __atomic_exchange_n(&PspUserCommand, 0, __ATOMIC_SEQ_CST);
+
+	return (ULONG64)copy_to_user(Command, &command, sizeof(command));
+}
+
+static ULONG64 NtWriteDevice(ULONG64 Name, ULONG64 Buffer, ULONG64 Length, ULONG64 IoStatus)
+{
+	UCHAR data[256];
+	WCHAR text[64];
+	UNICODE_STRING name;
+	IO_STATUS_BLOCK io = { 0 };
+	NTSTATUS status = capture_string(Name, &name, text, sizeof(text));
+
+	if (NT_SUCCESS(status) && Length > sizeof(data))
+		status = STATUS_INVALID_PARAMETER;
+	if (NT_SUCCESS(status))
+		status = MmCopyFromUser(data, Buffer, Length);
+	if (NT_SUCCESS(status))
+		status = IoWriteDevice(&name, data, (ULONG)Length, &io);
+	if (NT_SUCCESS(status))
+		status = copy_to_user(IoStatus, &io, sizeof(io));
+	return (ULONG64)status;
+}
+
+static SERVICE *const KiServiceTable[SERVICE_COUNT] = {
+	[SERVICE_YIELD_EXECUTION] = NtYieldExecution,
+	[SERVICE_DELAY_EXECUTION] = NtDelayExecution,
+	[SERVICE_TERMINATE_PROCESS] = NtTerminateProcess,
+	[SERVICE_DISPLAY_STRING] = NtDisplayString,
+	[SERVICE_QUERY_SYSTEM_TIME] = NtQuerySystemTime,
+	[SERVICE_PROCESSOR_NUMBER] = NtGetCurrentProcessorNumber,
+	[SERVICE_QUERY_DEMO_COMMAND] = NtQueryDemoCommand,
+	[SERVICE_WRITE_DEVICE] = NtWriteDevice,
+};
+
+/** From KiSystemCall64, interrupts on. The result becomes the user's rax. */
+ULONG64 KiSystemServiceStart(PKTRAP_FRAME TrapFrame)
+{
+	PKTHREAD thread = KeGetCurrentThread();
+	ULONG number = (ULONG)TrapFrame->Rax;
+
+	KeGetCurrentPrcb()->SystemCalls++;
+	thread->TrapFrame = TrapFrame;
+	thread->SystemCallNumber = number;
+	if (number >= SERVICE_COUNT)
+		return (ULONG64)STATUS_INVALID_SYSTEM_SERVICE;
+	return KiSystemServiceCall(KiServiceTable[number], TrapFrame);
+}
