@@ -27,11 +27,12 @@ typedef uintptr_t ULONG_PTR, *PULONG_PTR, SIZE_T, *PSIZE_T;
 typedef PVOID HANDLE, *PHANDLE;
 typedef CHAR KPROCESSOR_MODE;
 typedef UCHAR KIRQL, *PKIRQL;
-#ifdef __ELF__ /* the loader: wchar_t has 32 bits there */
-typedef uint16_t WCHAR, *PWCHAR;
-#else
+#ifdef _WIN32
 typedef __WCHAR_TYPE__ WCHAR, *PWCHAR;
+#else /* the loader, an ELF image: wchar_t has 32 bits there */
+typedef uint16_t WCHAR, *PWCHAR;
 #endif
+_Static_assert(sizeof(WCHAR) == 2, "UTF-16");
 
 #ifndef TRUE
 #define TRUE  1
@@ -46,11 +47,11 @@ typedef __WCHAR_TYPE__ WCHAR, *PWCHAR;
 #else
 #define NTAPI
 #endif
-#ifdef __ELF__
-#define DLLEXPORT
-#else
+#ifdef _WIN32
 #define DLLEXPORT __declspec(dllexport)
 #define DLLIMPORT __declspec(dllimport)
+#else
+#define DLLEXPORT
 #endif
 #define NORETURN __attribute__((noreturn))
 /* Kernel exports that are declared in headers both sides share. */

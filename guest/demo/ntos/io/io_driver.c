@@ -82,7 +82,6 @@ static NTSTATUS start_driver(PKLDR_DATA_TABLE_ENTRY entry)
 			       "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\", name);
 	IopDrivers[slot] = driver;
 	status = driver->DriverInit(driver, &registry);
-	RtlLog("io: driver %s started, status 0x%08x\n", name, (ULONG)status);
 	if (registry.Buffer != NULL)
 		ExFreePoolWithTag(registry.Buffer, 0);
 	if (!NT_SUCCESS(status)) {
@@ -90,6 +89,11 @@ static NTSTATUS start_driver(PKLDR_DATA_TABLE_ENTRY entry)
 		free_driver(driver);
 	}
 	return status;
+}
+
+static VOID report_start(PCSTR file, NTSTATUS status)
+{
+	RtlLog("io: driver %s started, status 0x%08x\n", file, (ULONG)status);
 }
 
 VOID IoInitSystem(VOID)
@@ -103,7 +107,7 @@ VOID IoInitSystem(VOID)
 		RtlUnicodeToText(name, sizeof(name), &entry->BaseDllName);
 		n = RtlStringLength(name);
 		if (n > 4 && pe_name_equal(name + n - 4, ".sys"))
-			start_driver(entry);
+			report_start(name, start_driver(entry));
 	}
 }
 
@@ -136,6 +140,7 @@ NTSTATUS ZwLoadDriver(PUNICODE_STRING DriverServiceName)
 	if (!NT_SUCCESS(status))
 		return status;
 	status = start_driver(entry);
+	report_start(file, status);
 	if (NT_SUCCESS(status))
 		MiFreeInitSections(entry);
 	else
