@@ -13,10 +13,9 @@ struct row {
 	const char *name, *text;
 };
 
-static const struct row rows[] = {
-	{ KD_OK, "OK", "no error" },
+static const struct row rows[] = { { KD_OK, "OK", "no error" },
 #define KD_X(name, value, text) { KD_E_##name, #name, text },
-	KD_STATUS_TABLE(KD_X)
+				   KD_STATUS_TABLE(KD_X)
 #undef KD_X
 };
 

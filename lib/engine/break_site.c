@@ -79,8 +79,8 @@ static enum kd_status plant(struct kd_session *s, struct site *site, struct kd_e
 	enum kd_status status;
 
 	if (!site->has_original)
-		site->has_original =
-			kd_memory_read(s, site->address, &site->original, 1, NULL, NULL) == KD_OK;
+		site->has_original = kd_memory_read(s, site->address, &site->original, 1, NULL,
+						    NULL) == KD_OK;
 	status = write_breakpoint(s, site, err);
 	if (status == KD_E_TARGET) {
 		/* Full, or an entry that we lost track of: start from an empty table. */
@@ -102,9 +102,10 @@ static enum kd_status want(struct kd_session *s, uint64_t address, struct kd_err
 	if (site_find(s, address))
 		return KD_OK;
 	if (k->n_sites == KD__SITES)
-		return kd_error_set(err, KD_E_FULL, address,
-				    "the target's breakpoint table has 32 entries and all are used: "
-				    "this step or go needs one (bd or bc frees one)");
+		return kd_error_set(
+			err, KD_E_FULL, address,
+			"the target's breakpoint table has 32 entries and all are used: "
+			"this step or go needs one (bd or bc frees one)");
 	k->sites[k->n_sites++] = (struct site){ .address = address };
 	return KD_OK;
 }

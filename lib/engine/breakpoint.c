@@ -110,9 +110,10 @@ static enum kd_status check_room(const struct kd_session *s, const struct brk *b
 				 struct kd_error *err)
 {
 	if (is_code(b) && count_sites(s, b) > KD__SITES)
-		return kd_error_set(err, KD_E_FULL, b->pub.address,
-				    "the target's breakpoint table has 32 entries and all are used: "
-				    "disable or clear one (bd, bc), or use a debug register (ba e 1)");
+		return kd_error_set(
+			err, KD_E_FULL, b->pub.address,
+			"the target's breakpoint table has 32 entries and all are used: "
+			"disable or clear one (bd, bc), or use a debug register (ba e 1)");
 	if (!is_code(b) && count_data(s, b) > KD__SLOTS)
 		return kd_error_set(err, KD_E_FULL, b->pub.address,
 				    "all 4 debug registers are used: clear a data breakpoint (bc), "
@@ -303,8 +304,7 @@ KD_EXPORT enum kd_status kd_breakpoint_add(struct kd_session *s, int id,
 static enum kd_status need(struct kd_session *s, int id, struct brk **ret, struct kd_error *err)
 {
 	*ret = find(s, id);
-	return *ret ? KD_OK
-		    : kd_error_set(err, KD_E_NOT_FOUND, 0, "no breakpoint %d (see bl)", id);
+	return *ret ? KD_OK : kd_error_set(err, KD_E_NOT_FOUND, 0, "no breakpoint %d (see bl)", id);
 }
 
 KD_EXPORT enum kd_status kd_breakpoint_remove(struct kd_session *s, int id, struct kd_error *err)
@@ -424,7 +424,8 @@ static bool count_hit(struct kd_session *s, struct brk *b)
 	bool wanted;
 
 	if (is_wanted(s, b, &wanted, &err) != KD_OK) {
-		kd__events_notice(s, "breakpoint %d: its condition failed: %s", b->pub.id, err.text);
+		kd__events_notice(s, "breakpoint %d: its condition failed: %s", b->pub.id,
+				  err.text);
 		wanted = true;
 	}
 	if (!wanted)

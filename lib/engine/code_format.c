@@ -436,23 +436,31 @@ static void undecodable(struct kd_instruction *ret)
 	snprintf(ret->mnemonic, sizeof ret->mnemonic, "???");
 }
 
+static bool decode(unsigned bits, const uint8_t *bytes, size_t n, ZydisDecodedInstruction *insn,
+		   ZydisDecodedOperand *operands)
+{
+	ZydisDecoder d;
+
+	return ZYAN_SUCCESS(ZydisDecoderInit(&d,
+					     bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64
+							: ZYDIS_MACHINE_MODE_LEGACY_32,
+					     bits == 64 ? ZYDIS_STACK_WIDTH_64
+							: ZYDIS_STACK_WIDTH_32)) &&
+	       ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, bytes, n, insn, operands));
+}
+
 void kd__code_format(unsigned bits, const uint8_t *bytes, size_t n, uint64_t address,
 		     const struct kd__code_names *names, struct kd_instruction *ret)
 {
-	bool is_64 = bits == 64;
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction insn;
-	ZydisDecoder decoder;
-	struct formatter f = { names, &insn, operands, address, is_64, { NULL, 0 } };
+	struct formatter f = { names, &insn, operands, address, bits == 64, { NULL, 0 } };
 	struct text mnemonic = { ret->mnemonic, sizeof ret->mnemonic };
 
 	memset(ret, 0, sizeof *ret);
 	ret->address = address;
 	ret->bytes[0] = bytes[0];
-	if (!ZYAN_SUCCESS(ZydisDecoderInit(
-		    &decoder, is_64 ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LEGACY_32,
-		    is_64 ? ZYDIS_STACK_WIDTH_64 : ZYDIS_STACK_WIDTH_32)) ||
-	    !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, n, &insn, operands))) {
+	if (!decode(bits, bytes, n, &insn, operands)) {
 		undecodable(ret);
 		return;
 	}
@@ -461,4 +469,64 @@ void kd__code_format(unsigned bits, const uint8_t *bytes, size_t n, uint64_t add
 	put_mnemonic(&mnemonic, &insn);
 	f.out = (struct text){ ret->operands, sizeof ret->operands };
 	put_operands(&f);
+}
+
+/* --- effective addresses --- */
+
+static bool add_register(ZydisRegister r, uint64_t factor, kd__register_fn get, void *context,
+			 uint64_t *sum)
+{
+	uint64_t value;
+
+	if (r == ZYDIS_REGISTER_NONE)
+		return true;
+	if (!get(context, register_name(r), &value))
+		return false;
+	*sum += value * factor;
+	return true;
+}
+
+static bool effective(const struct formatter *f, const ZydisDecodedOperand *o, kd__register_fn get,
+		      void *context, uint64_t *ret)
+{
+	uint64_t sum = 0;
+
+	if (fixed_address(f, o, ret))
+		return true;
+	if (!add_register(o->mem.base, 1, get, context, &sum) ||
+	    !add_register(o->mem.index, o->mem.scale, get, context, &sum))
+		return false;
+	sum += o->mem.disp.has_displacement ? (uint64_t)o->mem.disp.value : 0;
+	if (f->insn->address_width < 64)
+		sum = (uint32_t)sum;
+	if (o->mem.segment == ZYDIS_REGISTER_FS || o->mem.segment == ZYDIS_REGISTER_GS) {
+		const char *base = o->mem.segment == ZYDIS_REGISTER_FS ? "fs_base" : "gs_base";
+		uint64_t value;
+
+		if (!get(context, base, &value))
+			return false;
+		sum += value;
+	}
+	*ret = f->is_64 ? sum : (uint64_t)(int64_t)(int32_t)(uint32_t)sum;
+	return true;
+}
+
+bool kd__code_effective(unsigned bits, const uint8_t *bytes, size_t n, uint64_t address,
+			unsigned which, kd__register_fn get, void *context, uint64_t *ret)
+{
+	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+	ZydisDecodedInstruction insn;
+	struct formatter f = { NULL, &insn, operands, address, bits == 64, { NULL, 0 } };
+
+	if (!decode(bits, bytes, n, &insn, operands))
+		return false;
+	for (size_t i = 0; i < insn.operand_count; i++) {
+		const ZydisDecodedOperand *o = &operands[i];
+
+		if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || o->mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+			continue;
+		if (which-- == 0)
+			return effective(&f, o, get, context, ret);
+	}
+	return false;
 }

@@ -21,6 +21,16 @@ struct kd__code_names {
 void kd__code_format(unsigned bits, const uint8_t *bytes, size_t n, uint64_t address,
 		     const struct kd__code_names *names, struct kd_instruction *ret);
 
+/* Value of a general register or segment base by its lower-case name; false: not known. */
+typedef bool (*kd__register_fn)(void *context, const char *name, uint64_t *ret);
+
+/*
+ * Address that memory operand number `which` of an instruction refers to, with these registers
+ * ($ea, $ea2). fs and gs count as "fs_base" and "gs_base". false: no such operand.
+ */
+bool kd__code_effective(unsigned bits, const uint8_t *bytes, size_t n, uint64_t address,
+			unsigned which, kd__register_fn get, void *context, uint64_t *ret);
+
 /* "fffff801`00001234", "80501234". */
 void kd__address_text(uint64_t address, bool is_64, char text[20]);
 

@@ -58,7 +58,8 @@ static void describe_silence(const struct kd__wire *w, uint64_t seconds, char *t
 	snprintf(text, size,
 		 "no byte came from %s for %llu s: the target is off, kernel debugging is not "
 		 "enabled in it or uses another port, or it runs and has nothing to say.\n"
-		 "Break in (-b, or Ctrl-C), or restart the target; in Windows 'bcdedit /dbgsettings' "
+		 "Break in (-b, or Ctrl-C), or restart the target; in Windows 'bcdedit "
+		 "/dbgsettings' "
 		 "shows its port and 'bcdedit /debug on' enables debugging",
 		 w->transport->name, (unsigned long long)seconds);
 }
@@ -73,8 +74,10 @@ static void describe_unheard(const struct kd__wire *w, char *text, size_t size)
 		describe_silence(w, seconds, text, size);
 	} else if (c->checksum_errors || c->trailer_errors) {
 		snprintf(text, size,
-			 "packets arrive but their checksums fail (%llu of them): a wrong baud rate, "
-			 "or something between here and the target translates bytes (CR/LF, XON/XOFF)",
+			 "packets arrive but their checksums fail (%llu of them): a wrong baud "
+			 "rate, "
+			 "or something between here and the target translates bytes (CR/LF, "
+			 "XON/XOFF)",
 			 (unsigned long long)(c->checksum_errors + c->trailer_errors));
 	} else if (c->resets_seen > 3) {
 		snprintf(text, size,
@@ -83,7 +86,8 @@ static void describe_unheard(const struct kd__wire *w, char *text, size_t size)
 	} else {
 		quote(noise, sizeof noise, w->noise, w->noise_size);
 		snprintf(text, size,
-			 "bytes arrive but none of them is KD (a boot loader, EMS or a console?); the "
+			 "bytes arrive but none of them is KD (a boot loader, EMS or a console?); "
+			 "the "
 			 "first are: \"%s\"",
 			 noise);
 	}

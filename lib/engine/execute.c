@@ -102,8 +102,8 @@ static enum kd_status pass_hardcoded(struct kd_session *s, struct kd_error *err)
 static bool is_debug_event(uint32_t code)
 {
 	return code == 0 || code == KD__NT(BREAKPOINT) || code == KD__NT(SINGLE_STEP) ||
-	       code == KD__NT(WAKE_SYSTEM_DEBUGGER) || code == KD__NT(ASSERTION_FAILURE) || code == KD__NT(WX86_BREAKPOINT) ||
-	       code == KD__NT(WX86_SINGLE_STEP);
+	       code == KD__NT(WAKE_SYSTEM_DEBUGGER) || code == KD__NT(ASSERTION_FAILURE) ||
+	       code == KD__NT(WX86_BREAKPOINT) || code == KD__NT(WX86_SINGLE_STEP);
 }
 
 static uint32_t continue_status(const struct kd_session *s)
@@ -113,8 +113,10 @@ static uint32_t continue_status(const struct kd_session *s)
 	if (how == KD_GO_NOT_HANDLED)
 		return KD__NT(DBG_EXCEPTION_NOT_HANDLED);
 	if (how == KD_GO_HANDLED)
-		return is_debug_event(s->stop.code) ? KD__NT(DBG_CONTINUE) : KD__NT(DBG_EXCEPTION_HANDLED);
-	return is_debug_event(s->stop.code) ? KD__NT(DBG_CONTINUE) : KD__NT(DBG_EXCEPTION_NOT_HANDLED);
+		return is_debug_event(s->stop.code) ? KD__NT(DBG_CONTINUE)
+						    : KD__NT(DBG_EXCEPTION_HANDLED);
+	return is_debug_event(s->stop.code) ? KD__NT(DBG_CONTINUE)
+					    : KD__NT(DBG_EXCEPTION_NOT_HANDLED);
 }
 
 static enum kd_status send_continue(struct kd_session *s, uint32_t status, bool trace, uint64_t dr7,
@@ -200,8 +202,7 @@ static enum kd_status prepare_step(struct kd_session *s, struct kd_error *err)
 			return kd_error_set(err, KD_E_NOT_FOUND, s->stop.pc,
 					    "the current frame has no return address to run to");
 		return status == KD_OK ? run_to(s, frame.return_address, true, err) : status;
-	default:
-		break;
+	default: break;
 	}
 	if (!steps_over(p))
 		return KD_OK;
@@ -247,8 +248,9 @@ enum kd_status kd__execute_pass(struct kd_session *s, struct kd_error *err)
 	status = pass_hardcoded(s, err);
 	if (status == KD_OK)
 		status = kd__breaks_plant(s, 0, err);
-	return status == KD_OK ? send_continue(s, KD__NT(DBG_CONTINUE), false, kd__breaks_dr7(s, 0), err)
-			       : status;
+	return status == KD_OK
+		       ? send_continue(s, KD__NT(DBG_CONTINUE), false, kd__breaks_dr7(s, 0), err)
+		       : status;
 }
 
 /* After a step: is the goal reached, or is another move needed? */

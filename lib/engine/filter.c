@@ -148,7 +148,8 @@ KD_EXPORT enum kd_status kd_filter_set(struct kd_session *s, const char *name,
 	if (status != KD_OK)
 		return status;
 	if (argument && strlen(argument) >= sizeof f->argument)
-		return kd_error_set(err, KD_E_TOO_BIG, 0, "the pattern is longer than %zu characters",
+		return kd_error_set(err, KD_E_TOO_BIG, 0,
+				    "the pattern is longer than %zu characters",
 				    sizeof f->argument - 1);
 	f->action = action;
 	if (argument)

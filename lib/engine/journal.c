@@ -80,10 +80,11 @@ void kd__journal_write(struct kd_session *s, const struct kd__journal_entry *ent
 	if (status == KD_OK)
 		status = write_file(s, path, entries, n, &err);
 	if (status != KD_OK && !s->journal_failed)
-		kd__events_notice(s,
-				  "no breakpoint journal (%s): if this debugger is killed, the next "
-				  "one relies on the target's own table alone",
-				  err.text);
+		kd__events_notice(
+			s,
+			"no breakpoint journal (%s): if this debugger is killed, the next "
+			"one relies on the target's own table alone",
+			err.text);
 	s->journal_failed = status != KD_OK;
 }
 

@@ -16,8 +16,8 @@
 enum {
 	PAGE = 4096,
 	BLOCK = 64,
-	WINDOW = 512,      /* what is fetched around a small read */
-	MAX_PAGES = 8192,  /* per cache: 32 MiB, then it is emptied */
+	WINDOW = 512,     /* what is fetched around a small read */
+	MAX_PAGES = 8192, /* per cache: 32 MiB, then it is emptied */
 	N_BUCKETS = 4096,
 	CHUNK_MIN = 128,   /* never ask for less, however bad the line is */
 	CLEAN_TO_GROW = 64 /* requests without a loss before the chunk grows again */
@@ -39,10 +39,10 @@ struct cache {
 
 struct kd__memory {
 	struct cache virtual, physical;
-	uint32_t chunk;      /* most bytes per request at the moment */
-	uint32_t clean;      /* requests since the last loss */
-	bool lost;           /* during the current request */
-	uint64_t directory;  /* 0: the stopped processor's */
+	uint32_t chunk;     /* most bytes per request at the moment */
+	uint32_t clean;     /* requests since the last loss */
+	bool lost;          /* during the current request */
+	uint64_t directory; /* 0: the stopped processor's */
 };
 
 enum kd_status kd__memory_create(struct kd_session *s)
@@ -500,8 +500,8 @@ KD_EXPORT enum kd_status kd_memory_read_uint(struct kd_session *s, uint64_t addr
 KD_EXPORT enum kd_status kd_memory_read_pointer(struct kd_session *s, uint64_t address,
 						uint64_t *value_ret, struct kd_error *err)
 {
-	enum kd_status status =
-		kd_memory_read_uint(s, address, kd__pointer_size(s), value_ret, err);
+	enum kd_status status = kd_memory_read_uint(s, address, kd__pointer_size(s), value_ret,
+						    err);
 
 	if (status == KD_OK)
 		*value_ret = kd__normalise(s, *value_ret);

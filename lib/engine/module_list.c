@@ -224,58 +224,111 @@ static enum kd_status forwards(struct walk *w, uint64_t link)
 	return status;
 }
 
-/* What lies behind a break may be reached from the list's other end. */
-static enum kd_status backwards(struct walk *w, uint64_t link)
+static bool nothing_is_known(void *context, uint64_t address)
+{
+	return false;
+}
+
+/* From `link` back to the head or an entry that is known; reported in load order. */
+static enum kd_status backwards(struct walk *w, uint64_t link,
+				bool (*known)(void *context, uint64_t address))
 {
 	struct kd__list_entry *found = calloc(BACKWARDS_MAX, sizeof *found);
-	struct kd_error *first = w->err, second;
 	enum kd_status status = KD_OK;
 	size_t n = 0;
 
 	if (!found)
 		return kd_error_set(w->err, KD_E_NO_MEMORY, 0, "out of memory");
-	w->err = &second;
-	while (link != w->head && n < BACKWARDS_MAX && status == KD_OK) {
+	while (status == KD_OK && link != w->head && !known(w->context, link)) {
+		if (n == BACKWARDS_MAX) {
+			status = kd_error_set(w->err, KD_E_FULL, link, "too many new entries");
+			break;
+		}
 		status = visit(w, &link, true, &found[n]);
 		if (status == KD_OK)
 			n += can_be_image(&found[n]);
 	}
-	w->err = first;
-	if (status == KD_OK || status == KD_E_MALFORMED)
-		status = KD_E_MALFORMED; /* what the walk forwards found stays what is told */
-	else if (first)
-		*first = second;
 	while (n > 0 && w->fn(w->context, &found[n - 1]))
 		n--;
 	free(found);
 	return status;
 }
 
-enum kd_status kd__list_walk(const struct kd__list_reader *reader, uint64_t head, kd__list_fn fn,
-			     void *context, struct kd_error *err)
+/* What lies behind a break may be reached from the list's other end. */
+static enum kd_status rescue(struct walk *w, uint64_t last)
+{
+	struct kd_error *first = w->err, second;
+	enum kd_status status;
+
+	w->err = &second;
+	status = backwards(w, last, nothing_is_known);
+	w->err = first;
+	if (status == KD_OK || status == KD_E_MALFORMED || status == KD_E_FULL)
+		return KD_E_MALFORMED; /* the first break stays what is told */
+	if (first)
+		*first = second;
+	return status;
+}
+
+static enum kd_status begin(const struct kd__list_reader *reader, uint64_t head, kd__list_fn fn,
+			    void *context, struct kd_error *err, struct walk **ret,
+			    uint64_t *first_ret, uint64_t *last_ret)
 {
 	struct walk *w = calloc(1, sizeof *w);
+	size_t pointer = reader->pointer_size == 4 ? 4 : 8, n = 0;
 	uint8_t links[16];
-	size_t n = 0;
 	enum kd_status status;
 
 	if (!w)
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	*w = (struct walk){ .reader = reader,
-			    .layout = reader->pointer_size == 4 ? &layout32 : &layout64,
+			    .layout = pointer == 4 ? &layout32 : &layout64,
 			    .head = head,
 			    .fn = fn,
 			    .context = context,
 			    .err = err };
-	status = reader->read(reader->context, head, links, 2u * w->layout->pointer_size, &n, err);
-	if (status == KD_OK && n < 2u * w->layout->pointer_size)
+	status = reader->read(reader->context, head, links, 2 * pointer, &n, err);
+	if (status == KD_OK && n < 2 * pointer)
 		status = kd_error_set(err, KD_E_UNREADABLE, head + n,
 				      "the head of the module list at 0x%" PRIx64 " cannot be read",
 				      head);
-	if (status == KD_OK)
-		status = forwards(w, pointer_at(w, links));
+	if (status != KD_OK) {
+		free(w);
+		return status;
+	}
+	*first_ret = pointer_at(w, links);
+	*last_ret = pointer_at(w, links + pointer);
+	*ret = w;
+	return KD_OK;
+}
+
+enum kd_status kd__list_walk(const struct kd__list_reader *reader, uint64_t head, kd__list_fn fn,
+			     void *context, struct kd_error *err)
+{
+	uint64_t first, last;
+	struct walk *w;
+	enum kd_status status = begin(reader, head, fn, context, err, &w, &first, &last);
+
+	if (status != KD_OK)
+		return status;
+	status = forwards(w, first);
 	if (status == KD_E_MALFORMED)
-		status = backwards(w, pointer_at(w, links + w->layout->pointer_size));
+		status = rescue(w, last);
+	free(w);
+	return status;
+}
+
+enum kd_status kd__list_new(const struct kd__list_reader *reader, uint64_t head,
+			    bool (*known)(void *context, uint64_t address), kd__list_fn fn,
+			    void *context, struct kd_error *err)
+{
+	uint64_t first, last;
+	struct walk *w;
+	enum kd_status status = begin(reader, head, fn, context, err, &w, &first, &last);
+
+	if (status != KD_OK)
+		return status;
+	status = backwards(w, last, known);
 	free(w);
 	return status;
 }

@@ -51,6 +51,15 @@ typedef bool (*kd__list_fn)(void *context, const struct kd__list_entry *entry);
 enum kd_status kd__list_walk(const struct kd__list_reader *reader, uint64_t head, kd__list_fn fn,
 			     void *context, struct kd_error *err);
 
+/*
+ * Only what was linked behind the entries that are known: from the list's end back to the first
+ * entry that `known` knows, reported in load order. One read when there is nothing new. Errors as
+ * above; KD_E_FULL: more is new than is worth following, walk it all.
+ */
+enum kd_status kd__list_new(const struct kd__list_reader *reader, uint64_t head,
+			    bool (*known)(void *context, uint64_t address), kd__list_fn fn,
+			    void *context, struct kd_error *err);
+
 /* "hal" of "\SystemRoot\system32\HAL.dll": last part without extension, lower case, and `_` for
  * what cannot stand in a name. */
 void kd__module_name(const char *image, char *name, size_t size);

@@ -136,9 +136,10 @@ static enum kd_status need_layout(struct kd_session *s, struct kd_error *err)
 	if (status != KD_OK)
 		return status;
 	if (layout(s)->process[KD__P_LINKS] < 0 || layout(s)->process[KD__P_PID] < 0)
-		return kd_error_set(err, KD_E_NOT_FOUND, 0,
-				    "where the fields of _EPROCESS are is not known for this build: "
-				    "the kernel's PDB is needed (.sympath, .reload)");
+		return kd_error_set(
+			err, KD_E_NOT_FOUND, 0,
+			"where the fields of _EPROCESS are is not known for this build: "
+			"the kernel's PDB is needed (.sympath, .reload)");
 	return KD_OK;
 }
 
@@ -383,8 +384,9 @@ static enum kd_status switched_out_context(struct kd_session *s, const struct kd
 	enum kd_status status;
 
 	if (s->machine != KD_MACHINE_AMD64)
-		return kd_error_set(err, KD_E_UNSUPPORTED, t->address,
-				    "registers of a thread that does not run are known on x64 only");
+		return kd_error_set(
+			err, KD_E_UNSUPPORTED, t->address,
+			"registers of a thread that does not run are known on x64 only");
 	status = kd_memory_read(s, t->kernel_stack, frame, sizeof frame, NULL, err);
 	if (status != KD_OK)
 		return kd_error_prefix(err, status, "the thread's stack");
@@ -483,7 +485,8 @@ static enum kd_status from_control(struct kd_session *s, enum pseudo what, uint6
 						err);
 	if (status != KD_OK)
 		return status;
-	if (what == P_PCR && kd_session_kdbg(s, "OffsetPcrContainedPrcb", &contained, NULL) != KD_OK)
+	if (what == P_PCR &&
+	    kd_session_kdbg(s, "OffsetPcrContainedPrcb", &contained, NULL) != KD_OK)
 		contained = size == 8 ? 0x180 : 0x120;
 	*ret = prcb - contained;
 	return KD_OK;
@@ -520,10 +523,10 @@ enum kd_status kd__process_pseudo(struct kd_session *s, const char *name, uint64
 
 KD_EXPORT const char *kd_thread_state_name(uint8_t state)
 {
-	static const char *const names[] = { "Initialized", "Ready",	  "Running",
-					     "Standby",	    "Terminated", "Waiting",
-					     "Transition",  "DeferredReady", "GateWait",
-					     "WaitingForProcessInSwap" };
+	static const char *const names[] = {
+		"Initialized", "Ready",      "Running",       "Standby",  "Terminated",
+		"Waiting",     "Transition", "DeferredReady", "GateWait", "WaitingForProcessInSwap"
+	};
 
 	return state < KD_ARRAY_LEN(names) ? names[state] : "?";
 }
@@ -531,16 +534,16 @@ KD_EXPORT const char *kd_thread_state_name(uint8_t state)
 KD_EXPORT const char *kd_thread_wait_reason_name(uint8_t reason)
 {
 	static const char *const names[] = {
-		"Executive",	 "FreePage",	    "PageIn",	     "PoolAllocation",
-		"DelayExecution", "Suspended",	    "UserRequest",   "WrExecutive",
-		"WrFreePage",	 "WrPageIn",	    "WrPoolAllocation", "WrDelayExecution",
-		"WrSuspended",	 "WrUserRequest",   "WrEventPair",   "WrQueue",
-		"WrLpcReceive",	 "WrLpcReply",	    "WrVirtualMemory", "WrPageOut",
-		"WrRendezvous",	 "WrKeyedEvent",    "WrTerminated",  "WrProcessInSwap",
-		"WrCpuRateControl", "WrCalloutStack", "WrKernel",    "WrResource",
-		"WrPushLock",	 "WrMutex",	    "WrQuantumEnd",  "WrDispatchInt",
-		"WrPreempted",	 "WrYieldExecution", "WrFastMutex",  "WrGuardedMutex",
-		"WrRundown",	 "WrAlertByThreadId",
+		"Executive",        "FreePage",          "PageIn",           "PoolAllocation",
+		"DelayExecution",   "Suspended",         "UserRequest",      "WrExecutive",
+		"WrFreePage",       "WrPageIn",          "WrPoolAllocation", "WrDelayExecution",
+		"WrSuspended",      "WrUserRequest",     "WrEventPair",      "WrQueue",
+		"WrLpcReceive",     "WrLpcReply",        "WrVirtualMemory",  "WrPageOut",
+		"WrRendezvous",     "WrKeyedEvent",      "WrTerminated",     "WrProcessInSwap",
+		"WrCpuRateControl", "WrCalloutStack",    "WrKernel",         "WrResource",
+		"WrPushLock",       "WrMutex",           "WrQuantumEnd",     "WrDispatchInt",
+		"WrPreempted",      "WrYieldExecution",  "WrFastMutex",      "WrGuardedMutex",
+		"WrRundown",        "WrAlertByThreadId",
 	};
 
 	return reason < KD_ARRAY_LEN(names) ? names[reason] : "?";

@@ -4,9 +4,9 @@
 #include <string.h>
 
 struct source {
-	const char *type, *field;  /* in the kernel's PDB */
+	const char *type, *field;       /* in the kernel's PDB */
 	const char *inner_type, *inner; /* added: a field of a member structure */
-	const char *kdbg;          /* offset field of KDBG */
+	const char *kdbg;               /* offset field of KDBG */
 };
 
 static const struct source process_sources[KD__P_COUNT] = {

@@ -369,9 +369,10 @@ KD_EXPORT enum kd_status kd_register_set(struct kd_session *s, const char *name,
 					 struct kd_error *err)
 {
 	if (s->regs->has_override)
-		return kd_error_set(err, KD_E_INVALID, 0,
-				    "registers of another context are shown: .cxr or .thread without "
-				    "an argument returns to the processor's");
+		return kd_error_set(
+			err, KD_E_INVALID, 0,
+			"registers of another context are shown: .cxr or .thread without "
+			"an argument returns to the processor's");
 	return kd__regs_set(s, s->processor, name, value, err);
 }
 

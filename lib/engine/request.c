@@ -38,8 +38,7 @@ static uint64_t reply_wait(const struct kd__wire *w)
 
 static uint64_t limit(const struct kd_session *s)
 {
-	return s->wire->request_limit ? s->wire->request_limit
-				      : s->options.request_timeout_ms * ms;
+	return s->wire->request_limit ? s->wire->request_limit : s->options.request_timeout_ms * ms;
 }
 
 /*
@@ -52,12 +51,12 @@ static size_t echoed_bytes(uint32_t api)
 		uint16_t api;
 		uint8_t size;
 	} rows[] = {
-		{ KD_API_READ_VIRTUAL, 12 },	    { KD_API_WRITE_VIRTUAL, 12 },
-		{ KD_API_READ_PHYSICAL, 12 },	    { KD_API_WRITE_PHYSICAL, 12 },
-		{ KD_API_READ_CONTROL_SPACE, 8 },   { KD_API_WRITE_CONTROL_SPACE, 8 },
-		{ KD_API_WRITE_BREAKPOINT, 8 },	    { KD_API_RESTORE_BREAKPOINT, 4 },
-		{ KD_API_READ_IO, 12 },		    { KD_API_WRITE_IO, 12 },
-		{ KD_API_READ_MSR, 4 },		    { KD_API_WRITE_MSR, 4 },
+		{ KD_API_READ_VIRTUAL, 12 },      { KD_API_WRITE_VIRTUAL, 12 },
+		{ KD_API_READ_PHYSICAL, 12 },     { KD_API_WRITE_PHYSICAL, 12 },
+		{ KD_API_READ_CONTROL_SPACE, 8 }, { KD_API_WRITE_CONTROL_SPACE, 8 },
+		{ KD_API_WRITE_BREAKPOINT, 8 },   { KD_API_RESTORE_BREAKPOINT, 4 },
+		{ KD_API_READ_IO, 12 },           { KD_API_WRITE_IO, 12 },
+		{ KD_API_READ_MSR, 4 },           { KD_API_WRITE_MSR, 4 },
 		{ KD_API_GET_CONTEXT_EX, 8 },
 	};
 
@@ -196,7 +195,8 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 			w->requests++;
 			note_latency(w, kd_now_ns() - start);
 			if (kd_link_counters(&w->link)->retransmits +
-				    kd_link_counters(&w->link)->resends_sent != losses)
+				    kd_link_counters(&w->link)->resends_sent !=
+			    losses)
 				kd__memory_note_loss(s);
 			return KD_OK;
 		}

@@ -52,8 +52,8 @@ static enum kd_status create_parts(struct kd_session *s)
 {
 	enum kd_status status = KD_OK;
 
-#define KD_X(part)                                                                                 \
-	if (status == KD_OK)                                                                       \
+#define KD_X(part)           \
+	if (status == KD_OK) \
 		status = kd__##part##_create(s);
 	KD__PARTS(KD_X)
 #undef KD_X
@@ -63,8 +63,8 @@ static enum kd_status create_parts(struct kd_session *s)
 static void free_session(struct kd_session *s)
 {
 	kd__wire_destroy(s);
-#define KD_X(part)                                                                                 \
-	if (s->part)                                                                               \
+#define KD_X(part)   \
+	if (s->part) \
 		kd__##part##_destroy(s);
 	KD__PARTS(KD_X)
 #undef KD_X
@@ -188,8 +188,7 @@ KD_EXPORT enum kd_status kd_session_wait(struct kd_session *s, int timeout_ms,
 /* --- leaving --- */
 
 /* Stop a running target so that our breakpoints can be taken out. */
-static enum kd_status stop_for_detach(struct kd_session *s, uint64_t deadline,
-				      struct kd_error *err)
+static enum kd_status stop_for_detach(struct kd_session *s, uint64_t deadline, struct kd_error *err)
 {
 	enum kd_status status = KD_OK;
 	struct kd_event event;

@@ -20,7 +20,12 @@
 enum decision { GO_ON, GIVE_TO_USER };
 
 /* DBG_STATUS_* in the status register of a stop at nt!DbgBreakPointWithStatus. */
-enum { STATUS_CONTROL_C = 1, STATUS_BUGCHECK_FIRST = 3, STATUS_BUGCHECK_SECOND = 4, STATUS_FATAL = 5 };
+enum {
+	STATUS_CONTROL_C = 1,
+	STATUS_BUGCHECK_FIRST = 3,
+	STATUS_BUGCHECK_SECOND = 4,
+	STATUS_FATAL = 5
+};
 
 static const uint64_t base_reboot = UINT64_MAX, base_hibernate = UINT64_MAX - 1;
 
@@ -65,12 +70,12 @@ static void tell_module(struct kd_session *s, const struct kd_state_change *chan
 	const struct kd_w_load_symbols *l = &change->u.load_symbols;
 	size_t n = strnlen(change->name ? change->name : "", change->name_size);
 
-	kd__events_push(s,
-			(struct kd_event){ .kind = unload ? KD_EVENT_MODULE_UNLOAD
-							  : KD_EVENT_MODULE_LOAD,
-					   .module_base = kd__normalise(s, l->base),
-					   .module_size = l->size_of_image },
-			change->name, n);
+	kd__events_push(
+		s,
+		(struct kd_event){ .kind = unload ? KD_EVENT_MODULE_UNLOAD : KD_EVENT_MODULE_LOAD,
+				   .module_base = kd__normalise(s, l->base),
+				   .module_size = l->size_of_image },
+		change->name, n);
 }
 
 static void last_component(char *out, size_t size, const char *path, size_t n)
@@ -88,7 +93,8 @@ static void last_component(char *out, size_t size, const char *path, size_t n)
 
 static enum decision on_restart_notice(struct kd_session *s, bool hibernates)
 {
-	const char *text = hibernates ? "the target hibernates" : "the target shuts down or restarts";
+	const char *text = hibernates ? "the target hibernates"
+				      : "the target shuts down or restarts";
 
 	kd__restart(s);
 	s->state = KD_SESSION_STOPPED; /* this notice itself must still be continued */

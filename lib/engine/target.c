@@ -86,9 +86,10 @@ static enum kd_status get_version(struct kd_session *s, struct kd_error *err)
 		return kd_error_prefix(err, status, "asking for the target's version");
 	s->info->version = m.u.version;
 	if (m.u.version.protocol < 5)
-		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
-				    "the target speaks KD protocol version %u (NT 4 or 2000): too old",
-				    m.u.version.protocol);
+		return kd_error_set(
+			err, KD_E_UNSUPPORTED, 0,
+			"the target speaks KD protocol version %u (NT 4 or 2000): too old",
+			m.u.version.protocol);
 	return KD_OK;
 }
 

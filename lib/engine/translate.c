@@ -19,7 +19,7 @@ struct walk {
 
 static const struct level levels_x64[] = {
 	{ "PML5E", 48, 9, 8, 0 }, { "PXE", 39, 9, 8, 0 }, { "PPE", 30, 9, 8, 1 },
-	{ "PDE", 21, 9, 8, 1 },	  { "PTE", 12, 9, 8, 0 },
+	{ "PDE", 21, 9, 8, 1 },   { "PTE", 12, 9, 8, 0 },
 };
 static const struct level levels_pae[] = {
 	{ "PPE", 30, 2, 8, 0 },

@@ -13,7 +13,8 @@
 #include "lib/io/endpoint.h"
 
 static const uint64_t second = UINT64_C(1000000000);
-static const uint64_t break_retry = UINT64_C(1500000000); /* a break-in byte needs silence after it */
+static const uint64_t break_retry = UINT64_C(
+	1500000000); /* a break-in byte needs silence after it */
 
 enum kd_status kd__wire_create(struct kd_session *s, const char *endpoint, struct kd_error *err)
 {
@@ -227,7 +228,8 @@ static void probe(struct kd_session *s, uint64_t now)
 	if (now < w->next_probe)
 		return;
 	w->next_probe = now + second + second / 2;
-	if (s->state == KD_SESSION_CONNECTING && (w->probes == 0 || (want_break && w->probes % 2 == 0)))
+	if (s->state == KD_SESSION_CONNECTING &&
+	    (w->probes == 0 || (want_break && w->probes % 2 == 0)))
 		kd_link_reset(&w->link, now);
 	else if (want_break && may_break(s))
 		send_break(s, now);
@@ -264,8 +266,9 @@ static uint64_t next_deadline(const struct kd_session *s, uint64_t deadline)
 /* The VM's socket closed (reset, restart) and will be opened again: a new connection. */
 static enum kd_status on_closed(struct kd_session *s, struct kd_error *err)
 {
-	static const char text[] = "the connection to the target was closed; waiting for it to come "
-				   "back";
+	static const char text[] =
+		"the connection to the target was closed; waiting for it to come "
+		"back";
 	struct kd__wire *w = s->wire;
 
 	if (!kd_transport_info(w->transport)->is_reconnecting) {

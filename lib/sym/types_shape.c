@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* What a type record means: size, members, the text that `dt` shows. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/bytes.h"
+#include "lib/sym/types_private.h"
+
+/* Simple types: kind (low byte of the index), size, class, WinDbg's name. */
+static const struct simple {
+	uint8_t kind, size;
+	enum kd_type_class class_;
+	const char *name;
+} simples[] = {
+	{ 0x03, 0, KD_CLASS_NONE, "Void" },         { 0x08, 4, KD_CLASS_INTEGER, "Int4B" },
+	{ 0x10, 1, KD_CLASS_CHAR, "Char" },         { 0x20, 1, KD_CLASS_CHAR, "UChar" },
+	{ 0x68, 1, KD_CLASS_INTEGER, "Int1B" },     { 0x69, 1, KD_CLASS_UNSIGNED, "UChar" },
+	{ 0x70, 1, KD_CLASS_CHAR, "Char" },         { 0x71, 2, KD_CLASS_CHAR, "Wchar" },
+	{ 0x7A, 2, KD_CLASS_CHAR, "Char16" },       { 0x7B, 4, KD_CLASS_CHAR, "Char32" },
+	{ 0x7C, 1, KD_CLASS_CHAR, "Char8" },        { 0x11, 2, KD_CLASS_INTEGER, "Int2B" },
+	{ 0x72, 2, KD_CLASS_INTEGER, "Int2B" },     { 0x21, 2, KD_CLASS_UNSIGNED, "Uint2B" },
+	{ 0x73, 2, KD_CLASS_UNSIGNED, "Uint2B" },   { 0x12, 4, KD_CLASS_INTEGER, "Int4B" },
+	{ 0x74, 4, KD_CLASS_INTEGER, "Int4B" },     { 0x22, 4, KD_CLASS_UNSIGNED, "Uint4B" },
+	{ 0x75, 4, KD_CLASS_UNSIGNED, "Uint4B" },   { 0x13, 8, KD_CLASS_INTEGER, "Int8B" },
+	{ 0x76, 8, KD_CLASS_INTEGER, "Int8B" },     { 0x23, 8, KD_CLASS_UNSIGNED, "Uint8B" },
+	{ 0x77, 8, KD_CLASS_UNSIGNED, "Uint8B" },   { 0x14, 16, KD_CLASS_INTEGER, "Int16B" },
+	{ 0x78, 16, KD_CLASS_INTEGER, "Int16B" },   { 0x24, 16, KD_CLASS_UNSIGNED, "Uint16B" },
+	{ 0x79, 16, KD_CLASS_UNSIGNED, "Uint16B" }, { 0x40, 4, KD_CLASS_FLOAT, "Float" },
+	{ 0x41, 8, KD_CLASS_FLOAT, "Double" },      { 0x42, 10, KD_CLASS_FLOAT, "Float10" },
+	{ 0x30, 1, KD_CLASS_BOOL, "Bool" },         { 0x31, 2, KD_CLASS_BOOL, "Bool2B" },
+	{ 0x32, 4, KD_CLASS_BOOL, "Bool4B" },       { 0x33, 8, KD_CLASS_BOOL, "Bool8B" },
+};
+
+static const struct simple *find_simple(uint32_t type)
+{
+	for (size_t i = 0; i < KD_ARRAY_LEN(simples); i++)
+		if (simples[i].kind == (type & 0xFF))
+			return &simples[i];
+	return NULL;
+}
+
+static uint8_t simple_pointer_size(uint32_t type)
+{
+	uint32_t mode = type >> 8 & 7;
+
+	return mode == 0 ? 0 : mode == 6 ? 8 : 4;
+}
+
+static enum kd_status describe_simple(uint32_t type, struct kd_type_desc *ret)
+{
+	const struct simple *s = find_simple(type);
+	uint8_t pointer = simple_pointer_size(type);
+
+	if (pointer) {
+		ret->class_ = KD_CLASS_POINTER;
+		ret->size = pointer;
+		ret->element = type & 0xFF;
+		return KD_OK;
+	}
+	if (!s)
+		return KD_E_NOT_FOUND;
+	ret->class_ = s->class_;
+	ret->size = s->size;
+	ret->name = s->name;
+	return KD_OK;
+}
+
+static enum kd_status describe_definition(struct kd_pdb *pdb, const struct kd_types *t,
+					  uint16_t kind, struct kd_cursor body,
+					  struct kd_type_desc *ret)
+{
+	struct kd_definition d;
+	struct kd_type_desc underlying;
+	uint32_t complete;
+
+	if (!kd__types_definition(kind, body, &d))
+		return KD_E_NOT_FOUND;
+	if (d.properties & PROPERTY_FORWARD) {
+		complete = kd__types_by_name(t, d.name);
+		if (kd__types_record(t, complete, &kind, &body))
+			kd__types_definition(kind, body, &d);
+	}
+	ret->class_ = kind == LF_ENUM ? KD_CLASS_ENUM : KD_CLASS_STRUCT;
+	ret->is_union = kind == LF_UNION;
+	ret->is_forward = d.properties & PROPERTY_FORWARD;
+	ret->name = d.name;
+	ret->size = d.size;
+	ret->fields = d.fields;
+	ret->element = d.underlying;
+	if (kind == LF_ENUM && d.underlying < 0x1000 &&
+	    kd_types_describe(pdb, d.underlying, &underlying) == KD_OK)
+		ret->size = underlying.size;
+	return KD_OK;
+}
+
+static uint64_t size_of(struct kd_pdb *pdb, uint32_t type)
+{
+	struct kd_type_desc d;
+
+	return kd_types_describe(pdb, type, &d) == KD_OK ? d.size : 0;
+}
+
+/* Arrays of arrays and bit fields need the size of what they are made of: bounded depth. */
+static uint64_t element_size(struct kd_pdb *pdb, const struct kd_types *t, uint32_t type)
+{
+	for (int depth = 0; depth < TYPE_DEPTH_MAX; depth++) {
+		struct kd_cursor body;
+		uint16_t kind;
+
+		if (!kd__types_record(t, type, &kind, &body))
+			return type < 0x1000 ? size_of(pdb, type) : 0;
+		if (kind == LF_ARRAY) {
+			kd__cursor_skip(&body, 8);
+			return kd__types_numeric(&body);
+		}
+		if (kind != LF_MODIFIER && kind != LF_BITFIELD)
+			return size_of(pdb, type);
+		type = kd__cursor_u32(&body);
+	}
+	return 0;
+}
+
+static enum kd_status describe_array(struct kd_pdb *pdb, const struct kd_types *t,
+				     struct kd_cursor body, struct kd_type_desc *ret)
+{
+	uint64_t each;
+
+	ret->class_ = KD_CLASS_ARRAY;
+	ret->element = kd__cursor_u32(&body);
+	kd__cursor_u32(&body); /* index type */
+	ret->size = kd__types_numeric(&body);
+	each = element_size(pdb, t, ret->element);
+	ret->count = each ? ret->size / each : 0;
+	return body.ok ? KD_OK : KD_E_MALFORMED;
+}
+
+static enum kd_status describe_pointer(struct kd_cursor body, struct kd_type_desc *ret)
+{
+	uint32_t attributes;
+
+	ret->class_ = KD_CLASS_POINTER;
+	ret->element = kd__cursor_u32(&body);
+	attributes = kd__cursor_u32(&body);
+	ret->size = attributes >> 13 & 0x3F;
+	if (ret->size == 0)
+		ret->size = (attributes & 0x1F) == 0xC ? 8 : 4;
+	return body.ok ? KD_OK : KD_E_MALFORMED;
+}
+
+enum kd_status kd_types_describe(struct kd_pdb *pdb, uint32_t type, struct kd_type_desc *ret)
+{
+	struct kd_types *t;
+	struct kd_cursor body;
+	uint16_t kind;
+
+	memset(ret, 0, sizeof *ret);
+	ret->name = "";
+	if (kd__types_get(pdb, &t, NULL) != KD_OK)
+		return KD_E_NOT_FOUND;
+	for (int depth = 0; depth < TYPE_DEPTH_MAX; depth++) {
+		if (type < 0x1000)
+			return describe_simple(type, ret);
+		if (!kd__types_record(t, type, &kind, &body))
+			return KD_E_NOT_FOUND;
+		if (kind != LF_MODIFIER)
+			break;
+		type = kd__cursor_u32(&body);
+	}
+	switch (kind) {
+	case LF_POINTER: return describe_pointer(body, ret);
+	case LF_ARRAY: return describe_array(pdb, t, body, ret);
+	case LF_BITFIELD:
+		ret->class_ = KD_CLASS_BITFIELD;
+		ret->element = kd__cursor_u32(&body);
+		ret->bit_length = kd__cursor_u8(&body);
+		ret->bit_position = kd__cursor_u8(&body);
+		ret->size = element_size(pdb, t, ret->element);
+		return KD_OK;
+	case LF_PROCEDURE:
+	case LF_MFUNCTION:
+		ret->class_ = KD_CLASS_FUNCTION;
+		ret->element = kd__cursor_u32(&body);
+		return KD_OK;
+	default: break;
+	}
+	if (describe_definition(pdb, t, kind, body, ret) == KD_OK)
+		return KD_OK;
+	ret->class_ = KD_CLASS_OTHER;
+	return KD_OK;
+}
+
+/* --- members --- */
+
+/* One leaf of a field list. false: the rest cannot be read. `found`: it is one that we hand out. */
+static bool next_leaf(struct kd_cursor *c, struct kd_type_field *f, bool *found,
+		      uint32_t *continued)
+{
+	uint16_t leaf = kd__cursor_u16(c), attributes;
+
+	memset(f, 0, sizeof *f);
+	f->name = "";
+	*found = true;
+	*continued = 0;
+	attributes = kd__cursor_u16(c); /* or padding */
+	switch (leaf) {
+	case LF_MEMBER:
+		f->type = kd__cursor_u32(c);
+		f->offset = kd__types_numeric(c);
+		f->name = kd__cursor_text(c);
+		break;
+	case LF_BCLASS:
+		f->type = kd__cursor_u32(c);
+		f->offset = kd__types_numeric(c);
+		f->is_base = true;
+		break;
+	case LF_STMEMBER:
+		f->type = kd__cursor_u32(c);
+		f->name = kd__cursor_text(c);
+		f->is_static = true;
+		break;
+	case LF_ENUMERATE:
+		f->value = kd__types_numeric(c);
+		f->name = kd__cursor_text(c);
+		f->is_enumerator = true;
+		break;
+	case LF_INDEX:
+		*continued = kd__cursor_u32(c);
+		*found = false;
+		break;
+	case LF_VFUNCTAB:
+		f->type = kd__cursor_u32(c);
+		*found = false;
+		break;
+	case LF_METHOD:
+	case LF_NESTTYPE:
+		kd__cursor_u32(c);
+		kd__cursor_text(c);
+		*found = false;
+		break;
+	case LF_ONEMETHOD:
+		kd__cursor_u32(c);
+		if ((attributes >> 2 & 7) == 4 || (attributes >> 2 & 7) == 6)
+			kd__cursor_u32(c);
+		kd__cursor_text(c);
+		*found = false;
+		break;
+	case LF_VBCLASS:
+	case LF_IVBCLASS:
+		kd__cursor_skip(c, 8);
+		kd__types_numeric(c);
+		kd__types_numeric(c);
+		*found = false;
+		break;
+	default: return false;
+	}
+	return c->ok;
+}
+
+enum kd_status kd_types_next(struct kd_pdb *pdb, const struct kd_type_desc *desc,
+			     struct kd_type_iter *at, struct kd_type_field *ret)
+{
+	struct kd_types *t;
+	uint32_t limit;
+
+	if (kd__types_get(pdb, &t, NULL) != KD_OK)
+		return KD_E_NOT_FOUND;
+	if (at->n_lists == 0) {
+		at->list = desc->fields;
+		at->n_lists = 1;
+	}
+	limit = t->n + 1;
+	while (at->n_lists <= limit) {
+		struct kd_cursor body, start;
+		uint32_t continued;
+		uint16_t kind;
+		bool found;
+
+		if (!kd__types_record(t, at->list, &kind, &body) || kind != LF_FIELDLIST)
+			return KD_E_NOT_FOUND;
+		start = body;
+		kd__cursor_skip(&body, at->offset);
+		while (body.ok && body.p < body.end && *body.p >= 0xF0)
+			kd__cursor_skip(&body, KD_MAX(*body.p & 0xF, 1)); /* padding */
+		if (!body.ok || (size_t)(body.end - body.p) < 4 ||
+		    !next_leaf(&body, ret, &found, &continued))
+			return KD_E_NOT_FOUND;
+		at->offset = (uint32_t)(body.p - start.p);
+		if (continued) {
+			at->list = continued;
+			at->offset = 0;
+			at->n_lists++;
+		}
+		if (found)
+			return KD_OK;
+	}
+	return KD_E_NOT_FOUND;
+}
+
+/* --- text --- */
+
+void kd_types_format(struct kd_pdb *pdb, uint32_t type, char *text, size_t size)
+{
+	size_t at = 0;
+
+	if (size == 0)
+		return;
+	text[0] = '\0';
+	for (int depth = 0; depth < TYPE_DEPTH_MAX && at + 1 < size; depth++) {
+		struct kd_type_desc d;
+		int n;
+
+		if (kd_types_describe(pdb, type, &d) != KD_OK) {
+			snprintf(text + at, size - at, "<type 0x%x>", type);
+			return;
+		}
+		switch (d.class_) {
+		case KD_CLASS_POINTER:
+			n = snprintf(text + at, size - at, "Ptr%u ", (unsigned)d.size * 8);
+			break;
+		case KD_CLASS_ARRAY:
+			n = snprintf(text + at, size - at, "[%llu] ", (unsigned long long)d.count);
+			break;
+		case KD_CLASS_BITFIELD:
+			snprintf(text + at, size - at, "Pos %u, %u Bit%s", d.bit_position,
+				 d.bit_length, d.bit_length == 1 ? "" : "s");
+			return;
+		case KD_CLASS_FUNCTION: snprintf(text + at, size - at, "    "); return;
+		default:
+			snprintf(text + at, size - at, "%s", d.name[0] ? d.name : "<unnamed-tag>");
+			return;
+		}
+		at += (size_t)KD_MAX(n, 0);
+		type = d.element;
+	}
+}
