@@ -294,7 +294,7 @@ static bool is_terminator(const struct code *c, const struct kd_x64_function *f,
 	if (left(c, 3) && p[0] == 0x48 && p[1] == 0xFF && (p[2] & 0x38) == 0x20)
 		return true;
 	if (left(c, 2) && p[0] == 0xEB)
-		target = here + 2 + (uint32_t)(int32_t)(int8_t)p[1];
+		target = (uint32_t)((int64_t)here + 2 + (int8_t)p[1]);
 	else if (left(c, 5) && p[0] == 0xE9)
 		target = here + 5 + kd_get32(p + 1);
 	else
