@@ -5,14 +5,17 @@
  * Receiving (link_rx.c): how much of a packet stands at rx_pos.
  *
  *    HUNT --4 leader bytes--> HEADER --plausible--> BODY --last byte--> whole_packet()
- *     ^                          |                   |                    |       |
- *     |    bad_header(): byte 1  |     kd__link_gap(): no byte for byte_gap       |
- *     +<-------- dropped --------+<-- cut_packet() --+                    |       |
- *     +<------------- damaged(), corrupted(): complain once per episode --+       |
- *     +<------------------------- good_packet(): rules of the role ---------------+
+ *     ^ |                        |                   |                    |       |
+ *     | |  bad_header(): byte 1  |     kd__link_gap(): no byte for byte_gap       |
+ *     +<|------- dropped --------+<-- cut_packet() --+                    |       |
+ *     +<|------------ damaged(), corrupted(): complain once per episode --+       |
+ *     +<|------------------------ good_packet(): rules of the role ---------------+
+ *     | +--doubt(): the remains of a header--> DOUBT
+ *     +<---kd__link_doubt_over(): a pause; complain--+
  *
  *    HUNT             rx_hunting; fewer than 4 equal leader bytes at rx_pos
  *    HEADER, BODY     !rx_hunting; rx_want bytes are missing
+ *    DOUBT            rx_doubt; the buffer is empty
  *    after any arrow back the hunt goes on in the bytes that are still there (rx_pos < rx_end)
  *
  * Sending (link_tx.c): the one data packet.
@@ -142,6 +145,7 @@ uint64_t kd_link_deadline(const struct kd_link *l)
 {
 	uint64_t due = earlier(gap_deadline(l), silence_deadline(l));
 
+	due = earlier(due, kd__link_doubt_deadline(l));
 	due = earlier(due, kd__link_ack_deadline(l));
 	return earlier(due, kd__link_reset_due(l));
 }
@@ -166,6 +170,8 @@ void kd_link_timeout(struct kd_link *l, uint64_t now)
 		l->break_seen = false;
 		kd__link_rules(l)->silence(l);
 	}
+	if (now >= kd__link_doubt_deadline(l))
+		kd__link_doubt_over(l);
 	if (now >= gap_deadline(l))
 		kd__link_gap(l);
 	if (now >= kd__link_ack_deadline(l))

@@ -45,6 +45,8 @@ void kd__link_deliver(struct kd_link *l, const struct kd_packet_hdr *hdr, const 
 /* link_rx.c */
 size_t kd__link_parse(struct kd_link *l);
 void kd__link_gap(struct kd_link *l);
+void kd__link_doubt_over(struct kd_link *l);
+uint64_t kd__link_doubt_deadline(const struct kd_link *l);
 void kd__link_complain(struct kd_link *l, bool is_credible);
 void kd__link_accept(struct kd_link *l, const struct kd_packet_hdr *hdr, const uint8_t *payload);
 

@@ -52,9 +52,11 @@ struct kd_link {
 	size_t rx_suspect; /* so many of the bytes belong to the body of a damaged packet */
 	bool rx_hunting;   /* no leader stands at rx_pos */
 	bool rx_drain;     /* silence followed: what is incomplete stays incomplete */
-	bool break_seen;   /* hunting: a 0x62 that neither garbage nor silence followed yet */
-	bool complained;   /* a RESEND was sent in this loss episode */
-	uint64_t last_rx, complained_at;
+	bool rx_doubt; /* what comes is the rest of a packet without a header, since doubt_since */
+	uint64_t skipped; /* the last eight bytes that the hunt passed, the youngest lowest */
+	bool break_seen; /* hunting: a 0x62 that neither garbage nor silence followed yet */
+	bool complained; /* a RESEND was sent in this loss episode */
+	uint64_t last_rx, complained_at, doubt_since;
 	uint16_t want_type; /* target: 0, or the only type that is taken */
 	uint32_t odd_run;   /* consecutive packets with an id that no stream uses */
 	uint32_t dup_run;   /* consecutive duplicates, the first of them at dup_since */

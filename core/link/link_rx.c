@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From bytes to packets: the leader hunt, plausibility, what to do with damaged packets.
- * The states HUNT, HEADER and BODY of link.c are how much of a packet lies at rx_pos.
+ * The states HUNT, HEADER, BODY and DOUBT of link.c are how much of a packet lies at rx_pos.
  *
  * Nothing that was received is thrown away before it was looked at: when a candidate turns out to
- * be none, its first byte is dropped and the hunt goes on in the bytes that it had swallowed. One
- * exception: what a header with a stream id called its payload is payload, though damaged. Memory
- * of a target may well hold images of packets (the buffers of its own KD transport do), so a
- * packet that lies wholly inside such a body is ignored; one that reaches over the body's end is
- * the peer's next packet, whose beginning stands where lost bytes should have been. At worst this
- * costs a retransmission, while believing an image would lose or invent data.
+ * be none, its first byte is dropped and the hunt goes on in the bytes that it had swallowed. But
+ * what was a payload once stays one. The memory of a target may well hold images of packets (the
+ * buffers of its own KD transport do), and a line that loses bytes must not bring them to life:
+ *
+ * - What a credible header called its payload is `rx_suspect` when the packet is damaged: a packet
+ *   that lies wholly inside is ignored. One that reaches over the end is the peer's next packet,
+ *   which begins where lost bytes should have been.
+ * - When the header itself is damaged nobody knows where its payload ends: DOUBT, everything is
+ *   ignored up to a short silence, then a RESEND asks for the packet.
+ *
+ * At worst this costs a retransmission, while believing an image would lose or invent data.
  */
 #include "core/link/link_internal.h"
 
 enum {
 	LEADER_SIZE = 4,
-	/* Where the damage of a header leaves its id: see is_damaged_header(). */
-	ID_MARK_FIRST = 6,
-	ID_MARK_LAST = 12,
+	/* The two high bytes of every stream id. */
+	ID_MARK = 0x8080,
+	TYPE_TO_ID = 8, /* bytes, both included */
+	/* Doubt: a pause is this part of byte_gap, the end comes after so many byte_gaps. */
+	DOUBT_PAUSES = 4,
+	DOUBT_GAPS = 4,
 };
 
 static bool is_leader_byte(uint8_t c)
@@ -43,6 +51,50 @@ static void consume(struct kd_link *l, size_t n)
 		l->rx_pos = l->rx_end = 0;
 }
 
+static void doubt(struct kd_link *l)
+{
+	if (l->rx_doubt)
+		return;
+	l->rx_doubt = true;
+	l->doubt_since = l->now;
+	l->skipped = 0;
+}
+
+/* What the hunt has passed of a header is no text for the user. */
+static void unsay_header(struct kd_link *l)
+{
+	size_t n = l->noise_size > TYPE_TO_ID ? l->noise_size - TYPE_TO_ID : 0;
+
+	for (size_t i = 0; i < LEADER_SIZE && n && l->noise[n - 1] == KD_BYTE_DATA; i++)
+		n--;
+	l->noise_size = n;
+}
+
+static void doubt_skip(struct kd_link *l)
+{
+	size_t n = l->rx_end - l->rx_pos;
+
+	l->break_seen = false;
+	l->counters.noise_bytes += n;
+	consume(l, n);
+}
+
+/*
+ * Are the last bytes that the hunt passed the end of an id, and a data packet's? Text of boot
+ * loaders has no such pair. Six bytes before the pair stands the type; behind a damaged control
+ * packet comes no payload.
+ */
+static bool is_headless(const struct kd_link *l)
+{
+	uint16_t type = (uint16_t)(l->skipped >> 56 | (l->skipped >> 40 & 0xFF00));
+	const struct kd_packet_info *info;
+
+	if ((l->skipped & 0xFFFF) != ID_MARK)
+		return false;
+	info = kd_packet_find(type);
+	return !info || !info->is_control;
+}
+
 /*
  * One byte that the hunt passes. A 0x62 counts if a leader or silence follows, not in garbage, and
  * not in what was the payload of a damaged packet.
@@ -56,9 +108,15 @@ static void skip_byte(struct kd_link *l)
 		l->break_seen = c == KD_BYTE_BREAKIN && !is_payload &&
 				l->cfg.role == KD_LINK_TARGET;
 	l->counters.noise_bytes++;
-	if (!is_payload)
-		kd__link_noise_add(l, c);
 	consume(l, 1);
+	if (is_payload)
+		return;
+	l->skipped = l->skipped << 8 | c;
+	kd__link_noise_add(l, c);
+	if (is_headless(l)) {
+		unsay_header(l);
+		doubt(l);
+	}
 	if (l->noise_size && (c == '\n' || l->noise_size == KD_LINK_NOISE_SIZE))
 		kd__link_noise_flush(l);
 }
@@ -99,21 +157,6 @@ static bool is_plausible(const struct kd_packet_hdr *hdr)
 	return hdr->leader == KD_LEADER_CONTROL || hdr->checksum <= 255u * hdr->length;
 }
 
-/*
- * Is a header that makes no sense the rest of a real one? A byte lost in front of the id moves it;
- * its two bytes 0x80 stay neighbours, and text of boot loaders has none. RESEND must not answer
- * every "0000" of such text: the boot menu would take it for a key.
- */
-static bool is_damaged_header(const uint8_t *p)
-{
-	if (p[0] != KD_BYTE_DATA)
-		return false;
-	for (size_t i = ID_MARK_FIRST; i < ID_MARK_LAST; i++)
-		if (p[i] == 0x80 && p[i + 1] == 0x80)
-			return true;
-	return false;
-}
-
 /* Silence in the middle of a header: type's low byte is known, its high byte must be 0. */
 static bool is_cut_data_header(const uint8_t *p, size_t avail)
 {
@@ -125,17 +168,19 @@ static bool is_cut_data_header(const uint8_t *p, size_t avail)
 	return info && !info->is_control;
 }
 
-static void bad_header(struct kd_link *l, const uint8_t *p)
+/*
+ * A leader, and no header behind it. The fifth byte of a run of leader bytes is no error: text
+ * stood before the packet. Of the others those are damage rather than text that make sense up to
+ * their checksum.
+ */
+static void bad_header(struct kd_link *l, const uint8_t *p, bool is_header)
 {
-	/* A fifth leader byte: the run began with text. Slide silently. */
-	bool is_run = p[LEADER_SIZE] == p[0];
-
-	if (!is_run && !l->rx_suspect) {
+	if (p[LEADER_SIZE] != p[0] && !l->rx_suspect)
 		l->counters.header_errors++;
-		if (is_damaged_header(p))
-			kd__link_complain(l, false);
-	}
-	skip_byte(l);
+	if (is_header && p[0] == KD_BYTE_DATA && !l->rx_suspect)
+		doubt(l);
+	else
+		skip_byte(l);
 }
 
 static size_t packet_size(const struct kd_link *l, const struct kd_packet_hdr *hdr)
@@ -149,7 +194,8 @@ static size_t packet_size(const struct kd_link *l, const struct kd_packet_hdr *h
  */
 static void damaged(struct kd_link *l, const struct kd_packet_hdr *hdr, size_t claimed)
 {
-	bool is_credible = kd__link_is_stream_id(hdr->id);
+	/* Before the first packet a strange id may mean that this is none. */
+	bool is_credible = kd__link_is_stream_id(hdr->id) || !l->rx_fresh;
 
 	if (!l->rx_suspect) {
 		kd__link_complain(l, is_credible);
@@ -162,7 +208,8 @@ static void damaged(struct kd_link *l, const struct kd_packet_hdr *hdr, size_t c
 /* The trailer is where it belongs and the sum is not: nothing was lost, nothing is hidden. */
 static void corrupted(struct kd_link *l, const struct kd_packet_hdr *hdr, size_t size)
 {
-	bool is_framed = l->cfg.has_trailer && kd__link_is_stream_id(hdr->id) && !l->rx_suspect;
+	bool is_framed = l->cfg.has_trailer && !l->rx_suspect &&
+			 (kd__link_is_stream_id(hdr->id) || !l->rx_fresh);
 
 	l->counters.checksum_errors++;
 	if (!is_framed) {
@@ -216,6 +263,7 @@ static void good_packet(struct kd_link *l, const struct kd_packet_hdr *hdr, size
 	const uint8_t *p = l->rx + l->rx_pos;
 
 	kd__link_noise_flush(l);
+	l->skipped = 0;
 	l->peer_heard = true;
 	l->tx_tries = kd__link_tries(l);
 	if (hdr->leader == KD_LEADER_CONTROL) {
@@ -254,9 +302,14 @@ static size_t parse_step(struct kd_link *l)
 	size_t avail = l->rx_end - l->rx_pos;
 	size_t run = leader_run(p, avail);
 	struct kd_packet_hdr hdr;
+	bool is_header;
 	size_t size;
 
 	l->rx_hunting = true;
+	if (l->rx_doubt) {
+		doubt_skip(l);
+		return KD_HDR_SIZE;
+	}
 	if (run < LEADER_SIZE && run < avail) {
 		skip_byte(l);
 		return 0;
@@ -266,8 +319,9 @@ static size_t parse_step(struct kd_link *l)
 	leader_found(l);
 	if (avail < KD_HDR_SIZE)
 		return KD_HDR_SIZE - avail;
-	if (kd_packet_hdr_decode(&hdr, p) != KD_OK || !is_plausible(&hdr)) {
-		bad_header(l, p);
+	is_header = kd_packet_hdr_decode(&hdr, p) == KD_OK;
+	if (!is_header || !is_plausible(&hdr)) {
+		bad_header(l, p, is_header);
 		return 0;
 	}
 	size = packet_size(l, &hdr);
@@ -328,6 +382,29 @@ void kd__link_gap(struct kd_link *l)
 	}
 	if (!l->n_events)
 		kd__link_noise_flush(l);
+}
+
+/* The damaged packet is over: now its sender listens. */
+void kd__link_doubt_over(struct kd_link *l)
+{
+	l->rx_doubt = false;
+	kd__link_complain(l, true);
+}
+
+/*
+ * Doubt ends with a pause, shorter than any peer's between two transmissions; and some time even
+ * without one, or a chattering peer would not be heard again.
+ */
+uint64_t kd__link_doubt_deadline(const struct kd_link *l)
+{
+	uint64_t pause = kd__time_add(l->last_rx, l->cfg.byte_gap / DOUBT_PAUSES);
+	uint64_t limit = l->doubt_since;
+
+	if (!l->rx_doubt)
+		return KD_TIME_NEVER;
+	for (size_t i = 0; i < DOUBT_GAPS; i++)
+		limit = kd__time_add(limit, l->cfg.byte_gap);
+	return pause < limit ? pause : limit;
 }
 
 void kd__link_accept(struct kd_link *l, const struct kd_packet_hdr *hdr, const uint8_t *payload)
