@@ -293,8 +293,8 @@ static NTSTATUS bind_dll(uint8_t *image, const struct pe_headers *pe, uint32_t d
 		if (!in_range(pe->image_size, names, (uint64_t)(i + 1) * width) ||
 		    !in_range(pe->image_size, iat, (uint64_t)(i + 1) * width))
 			return STATUS_INVALID_IMAGE_FORMAT;
-		thunk = width == 8 ? kd_get64(image + names + i * width) :
-				     kd_get32(image + names + i * width);
+		thunk = width == 8 ? kd_get64(image + names + i * width)
+				   : kd_get32(image + names + i * width);
 		if (thunk == 0)
 			return STATUS_SUCCESS;
 		status = bind_one(image, pe, dll, thunk, iat + i * width, resolve, context);

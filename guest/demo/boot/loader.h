@@ -25,10 +25,10 @@ void loader_multiboot_read(uint32_t info, LOADER_PARAMETER_EXTENSION *ext, char 
 			   size_t size);
 
 /* --- loader_memory.c: pages and page tables ------------------------------------------------- */
-#define LOADER_MAP_WRITE   0x2ull
-#define LOADER_MAP_LARGE   0x80ull
-#define LOADER_MAP_GLOBAL  0x100ull
-#define LOADER_MAP_NX      0x8000000000000000ull
+#define LOADER_MAP_WRITE  0x2ull
+#define LOADER_MAP_LARGE  0x80ull
+#define LOADER_MAP_GLOBAL 0x100ull
+#define LOADER_MAP_NX     0x8000000000000000ull
 
 /** Start allocating at the first page after `lowest_free`. */
 void loader_memory_init(LOADER_PARAMETER_EXTENSION *ext, uint64_t lowest_free);

@@ -122,8 +122,8 @@ static void list_entry_add(const struct image *im)
 	KLDR_DATA_TABLE_ENTRY *entry = loader_pages(1);
 	LIST_ENTRY *head = &loader_block->LoadOrderListHead;
 	LIST_ENTRY *last;
-	const char *path = is_driver(im->name) ? "\\SystemRoot\\system32\\drivers\\" :
-						 "\\SystemRoot\\system32\\";
+	const char *path = is_driver(im->name) ? "\\SystemRoot\\system32\\drivers\\"
+					       : "\\SystemRoot\\system32\\";
 
 	entry->DllBase = (PVOID)im->base;
 	entry->EntryPoint = (PVOID)(im->base + im->pe.entry_rva);

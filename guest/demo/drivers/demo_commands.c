@@ -137,9 +137,8 @@ static ULONG64 user_command(ULONG64 argument)
 static ULONG64 start_program(ULONG64 argument)
 {
 	HANDLE pid = NULL;
-	NTSTATUS status = argument == 0 ?
-				  PsCreateUserProcess("worker.exe", "worker.exe", &pid) :
-				  PsCreateUserProcess("pinger.exe", "pinger.exe", &pid);
+	NTSTATUS status = argument == 0 ? PsCreateUserProcess("worker.exe", "worker.exe", &pid)
+					: PsCreateUserProcess("pinger.exe", "pinger.exe", &pid);
 
 	return NT_SUCCESS(status) ? (ULONG64)(ULONG_PTR)pid : (ULONG)status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * demo.sys: does what a debugger's user asks for. Write a number of enum DEMO_COMMAND into
- * demo!DemoCommand (and an argument into demo!DemoArgument first); its thread looks every tick, runs
- * the command, puts the outcome into demo!DemoResult, counts demo!DemoCounter up and sets
+ * demo!DemoCommand (and an argument into demo!DemoArgument first); its thread looks every tick,
+ * runs the command, puts the outcome into demo!DemoResult, counts demo!DemoCounter up and sets
  * demo!DemoCommand back to 0. Numbers are fixed: scripts use them. docs/demo-guest.md lists them.
  */
 #ifndef KD_DEMO_DRIVER_H
@@ -12,7 +12,7 @@
 
 typedef enum _DEMO_COMMAND {
 	DemoIdle = 0,
-	DemoReadFaultHandled = 1,   /* read DemoArgument inside ExTryCall: result = exception code */
+	DemoReadFaultHandled = 1, /* read DemoArgument inside ExTryCall: result = exception code */
 	DemoReadFaultUnhandled = 2, /* read DemoArgument (user range): bugcheck 1E when let go */
 	DemoDivide = 3,             /* 1 / DemoArgument inside ExTryCall */
 	DemoBreakpoint = 4,         /* a hard-coded int3 */
@@ -22,13 +22,13 @@ typedef enum _DEMO_COMMAND {
 	DemoBugCheck = 8,           /* KeBugCheckEx(DemoArgument, 1, 2, 3, 4) */
 	DemoLoadDriver = 9,         /* late.sys; result = NTSTATUS */
 	DemoUnloadDriver = 10,
-	DemoRecurse = 11,           /* DemoArgument levels deep; result = levels */
+	DemoRecurse = 11, /* DemoArgument levels deep; result = levels */
 	DemoReboot = 12,
-	DemoUserCommand = 13,       /* hand DemoArgument to the next program that asks (enum in
-	                               user/user.h); result 0 */
-	DemoStartProgram = 14,      /* start worker.exe (argument 0) or pinger.exe (1) once more */
-	DemoWriteFault = 15,        /* write to DemoArgument inside ExTryCall */
-	DemoPoolFault = 16,         /* touch freed system space at IRQL 2: bugcheck D1 */
+	DemoUserCommand = 13,        /* hand DemoArgument to the next program that asks (enum in
+					user/user.h); result 0 */
+	DemoStartProgram = 14,       /* start worker.exe (argument 0) or pinger.exe (1) once more */
+	DemoWriteFault = 15,         /* write to DemoArgument inside ExTryCall */
+	DemoPoolFault = 16,          /* touch freed system space at IRQL 2: bugcheck D1 */
 	DemoIllegalInstruction = 17, /* ud2 inside ExTryCall */
 	DemoCommandCount = 18,
 } DEMO_COMMAND;

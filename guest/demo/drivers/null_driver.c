@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * null.sys: \Device\Null takes every write and forgets it. The smallest whole driver: INIT code that is
- * discarded, PAGE code, a device with an extension, a dispatch table.
+ * null.sys: \Device\Null takes every write and forgets it. The smallest whole driver: INIT code
+ * that is discarded, PAGE code, a device with an extension, a dispatch table.
  */
 #include "guest/demo/inc/nt_driver.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system's screen: VGA text memory, and the same text on QEMU's debug console (port 0xE9). COM1 is
- * the debugger's and never written to from here.
+ * The system's screen: VGA text memory, and the same text on QEMU's debug console (port 0xE9). COM1
+ * is the debugger's and never written to from here.
  */
 #include "guest/demo/hal/hal.h"
 

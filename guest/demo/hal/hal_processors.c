@@ -40,7 +40,8 @@ static const UCHAR *table_at(ULONG64 pa, const LOADER_PARAMETER_EXTENSION *ext)
 {
 	const UCHAR *t;
 
-	if (pa < 0x1000 || pa >= ext->ram_end + 0x100000 || pa + 0x1000 > ((ext->ram_end + 0x1FFFFF) & ~0x1FFFFFull))
+	if (pa < 0x1000 || pa >= ext->ram_end + 0x100000 ||
+	    pa + 0x1000 > ((ext->ram_end + 0x1FFFFF) & ~0x1FFFFFull))
 		return NULL;
 	t = window(pa);
 	return kd_get32(t + 4) >= 36 && kd_get32(t + 4) <= 0x1000 ? t : NULL;
@@ -86,8 +87,8 @@ ULONG HalpFindProcessors(ULONG ApicIds[MAXIMUM_PROCESSORS])
 	return 1;
 }
 
-/* The low page must be mapped 1:1 while the stub turns paging on: a page table of our own does that,
- * and shares the kernel half with the real one. */
+/* The low page must be mapped 1:1 while the stub turns paging on: a page table of our own does
+ * that, and shares the kernel half with the real one. */
 static ULONG64 make_start_table(ULONG64 page_table)
 {
 	static UCHAR tables[4][0x1000] __attribute__((aligned(0x1000)));
@@ -140,7 +141,8 @@ BOOLEAN HalStartNextProcessor(ULONG Number, ULONG64 PageTable, PVOID Entry, PVOI
 			KeStallExecutionProcessor(1000);
 			/* the kernel loads the PCR's first fields before anything else */
 			if (*(volatile ULONG64 *)(window(STUB_PHYSICAL) + STUB_STACK) == 0) {
-				/* the stub stays for whoever searches memory, with the real tables */
+				/* the stub stays for whoever searches memory, with the real tables
+				 */
 				kd_put64(window(STUB_PHYSICAL) + STUB_CR3, PageTable);
 				return TRUE;
 			}

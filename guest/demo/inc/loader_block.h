@@ -20,15 +20,15 @@
 #define KSEG_SELF_MAP    0xFFFFF68000000000ull /* page tables, slot 0x1ED of every PML4 */
 #define KSEG_LOCAL_APIC  0xFFFFFFFFFFFE0000ull
 
-#define LOADER_MAX_FILES  32
-#define LOADER_MAX_MEMORY 32
+#define LOADER_MAX_FILES   32
+#define LOADER_MAX_MEMORY  32
 #define LOADER_BLOCK_MAGIC 0x4B44424Cu /* "KDBL" */
 
 enum loader_memory_type {
 	LOADER_FREE = 0,
-	LOADER_RESERVED,    /* firmware, holes */
-	LOADER_FIRST_MB,    /* free, but below 1 MB: kept for processor start-up */
-	LOADER_LOADED,      /* loader block, boot images, page tables, boot files: in use for good */
+	LOADER_RESERVED, /* firmware, holes */
+	LOADER_FIRST_MB, /* free, but below 1 MB: kept for processor start-up */
+	LOADER_LOADED,   /* loader block, boot images, page tables, boot files: in use for good */
 };
 
 /* Sorted by base, no overlaps; bytes, page aligned. */
@@ -51,8 +51,8 @@ struct loader_file {
 typedef struct _LOADER_PARAMETER_EXTENSION {
 	uint32_t magic;
 	uint32_t size;
-	uint64_t page_table; /* physical address of the PML4 in use */
-	uint64_t ram_end;    /* end of RAM covered by the physical window */
+	uint64_t page_table;     /* physical address of the PML4 in use */
+	uint64_t ram_end;        /* end of RAM covered by the physical window */
 	uint64_t boot_image_end; /* first free address after the boot images */
 	uint32_t memory_count;
 	uint32_t file_count;

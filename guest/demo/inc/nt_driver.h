@@ -9,7 +9,7 @@
 #define INIT_CODE __attribute__((section("INIT")))
 #define PAGE_CODE __attribute__((section("PAGE")))
 
-#define NonPagedPool 0
+#define NonPagedPool          0
 #define EVENT_SYNCHRONIZATION 1
 
 /* Shown as a breakpoint or an assertion where the compiler would otherwise know better. */

@@ -30,7 +30,8 @@ static VOID context_from_frames(const KTRAP_FRAME *tf, const KEXCEPTION_FRAME *e
 	c->R15 = ex->R15;
 }
 
-VOID KeContextFromKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame, PCONTEXT Context)
+VOID KeContextFromKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame,
+			  PCONTEXT Context)
 {
 	PKTRAP_FRAME tf = TrapFrame;
 	BOOLEAN user = (tf->SegCs & RPL_MASK) != 0;

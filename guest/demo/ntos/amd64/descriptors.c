@@ -102,8 +102,8 @@ static VOID fill_gdt(PULONG64 gdt, const KTSS64 *tss)
 }
 
 /**
- * Load the tables of the processor Pcr belongs to and make Pcr its GS base. InterruptStacks: tops of
- * the stacks for double fault, machine check and NMI.
+ * Load the tables of the processor Pcr belongs to and make Pcr its GS base. InterruptStacks: tops
+ * of the stacks for double fault, machine check and NMI.
  */
 VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[3])
 {

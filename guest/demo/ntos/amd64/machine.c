@@ -26,21 +26,29 @@ VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartCon
 	Thread->KernelStack = sw;
 }
 
-/** Address space, ring 0 stack, FPU and TEB from Old's to New's. Dispatcher lock held. */
+/**
+ * Address space, ring 0 stack and TEB from Old's to New's, FPU state out of the way. The FPU is
+ * loaded by the new thread itself, with KiLoadFloatingState, after KiSwapContext: that saves and
+ * restores xmm6-15 like any function, and must find Old's there.
+ */
 VOID KiSwitchMachineState(PKTHREAD Old, PKTHREAD New)
 {
 	PKPCR pcr = KeGetPcr();
 
 	if (Old->StateSaveArea != NULL)
 		__asm__ volatile("fxsave %0" : "=m"(*Old->StateSaveArea));
-	if (New->StateSaveArea != NULL)
-		__asm__ volatile("fxrstor %0" : : "m"(*New->StateSaveArea));
 	if (Old->Process != New->Process)
 		KiWriteCr3(New->Process->DirectoryTableBase);
 	pcr->TssBase->Rsp0 = (ULONG64)(ULONG_PTR)New->InitialStack;
 	pcr->Prcb.RspBase = (ULONG64)(ULONG_PTR)New->InitialStack;
 	if (New->Teb != NULL)
 		KiWriteMsr(MSR_GS_SWAP, (ULONG64)(ULONG_PTR)New->Teb);
+}
+
+VOID KiLoadFloatingState(PKTHREAD Thread)
+{
+	if (Thread->StateSaveArea != NULL)
+		__asm__ volatile("fxrstor %0" : : "m"(*Thread->StateSaveArea));
 }
 
 /** The idle thread of every processor: halted until an interrupt makes a thread ready. */

@@ -11,8 +11,8 @@
  *    debugger has not changed it. r8 and r9 of the CONTEXT carry arguments 3 and 4; rax is the
  *    return value. Services below.
  *  - int 2Ch (KiRaiseAssertion): STATUS_ASSERTION_FAILURE, Rip is the address of the int 2Ch.
- *  - A frozen CPU has its state in KiProcessorBlock[n]->ProcessorState, and takes it back from there
- *    when thawed. The stopped CPU's CONTEXT is the one handed to KiDebugRoutine; its control
+ *  - A frozen CPU has its state in KiProcessorBlock[n]->ProcessorState, and takes it back from
+ * there when thawed. The stopped CPU's CONTEXT is the one handed to KiDebugRoutine; its control
  *    registers are in its own PRCB's ProcessorState.SpecialRegisters between freeze and thaw.
  */
 #ifndef KD_DEMO_KD_H
@@ -96,7 +96,7 @@ NTSTATUS DebugPrint(PSTRING Output, ULONG ComponentId, ULONG Level);
 ULONG DebugPrompt(PSTRING Output, PSTRING Input);
 NTSTATUS DebugService2(PVOID Argument1, PVOID Argument2, ULONG Service);
 VOID DbgBreakPoint(VOID);
-VOID DbgBreakPointWithStatus(ULONG Status); /* ecx = status at the int3 */
+VOID DbgBreakPointWithStatus(ULONG Status);          /* ecx = status at the int3 */
 extern const UCHAR RtlpBreakWithStatusInstruction[]; /* that int3: KDBG.BreakpointWithStatus */
 
 /**
@@ -112,8 +112,8 @@ BOOLEAN KeFreezeExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFra
 VOID KeThawExecution(BOOLEAN Enable);
 
 /**
- * Between freeze and thaw: let processor Number talk to the debugger (KdSwitchProcessor runs there),
- * halt this one until it is given the word back.
+ * Between freeze and thaw: let processor Number talk to the debugger (KdSwitchProcessor runs
+ * there), halt this one until it is given the word back.
  * @return FALSE: no such processor, or it is this one.
  */
 BOOLEAN KeSwitchFrozenProcessor(ULONG Number);
@@ -123,7 +123,8 @@ BOOLEAN KeSwitchFrozenProcessor(ULONG Number);
 VOID KiSaveProcessorControlState(PKPROCESSOR_STATE State);
 VOID KiRestoreProcessorControlState(PKPROCESSOR_STATE State);
 
-VOID KeContextFromKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame, PCONTEXT Context);
+VOID KeContextFromKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame,
+			  PCONTEXT Context);
 VOID KeContextToKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame, PCONTEXT Context,
 			ULONG ContextFlags, KPROCESSOR_MODE PreviousMode);
 

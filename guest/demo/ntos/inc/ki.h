@@ -48,6 +48,7 @@ VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME Exception
 VOID RtlCaptureContext(PCONTEXT Context);
 VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartContext);
 VOID KiSwitchMachineState(PKTHREAD Old, PKTHREAD New);
+VOID KiLoadFloatingState(PKTHREAD Thread);
 NORETURN VOID KiIdleLoop(VOID);
 
 /* --- ke/ ------------------------------------------------------------------------------------ */
@@ -91,7 +92,8 @@ VOID KiIpiWithExceptionFrame(PKTRAP_FRAME TrapFrame);
 
 /* --- services for the rest of the kernel and for drivers ------------------------------------- */
 NTSTATUS ExTryCall(NTSTATUS (*Routine)(PVOID), PVOID Context);
-NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable, PLARGE_INTEGER Interval);
+NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable,
+				PLARGE_INTEGER Interval);
 VOID KeInitializeEvent(PKEVENT Event, ULONG Type, BOOLEAN State);
 LONG KeSetEvent(PKEVENT Event, LONG Increment, BOOLEAN Wait);
 NTSTATUS KeWaitForSingleObject(PVOID Object, KWAIT_REASON Reason, KPROCESSOR_MODE WaitMode,

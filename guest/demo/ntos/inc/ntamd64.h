@@ -341,7 +341,7 @@ typedef struct __attribute__((packed)) _KTSS64 {
 	ULONG64 Rsp0;
 	ULONG64 Rsp1;
 	ULONG64 Rsp2;
-	ULONG64 Ist0; /* means "no stack switch" in a gate, unused */
+	ULONG64 Ist0;   /* means "no stack switch" in a gate, unused */
 	ULONG64 Ist[7]; /* IST1..7 */
 	ULONG64 Reserved1;
 	USHORT Reserved2;

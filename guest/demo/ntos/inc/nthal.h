@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What hal.dll provides (common/import/hal.def). Ports, timers, the APIC and the screen are there. */
+/* What hal.dll provides (common/import/hal.def). Ports, timers, the APIC and the screen are there.
+ */
 #ifndef KD_DEMO_NTHAL_H
 #define KD_DEMO_NTHAL_H
 

@@ -19,7 +19,8 @@ struct _DRIVER_OBJECT;
 struct _DEVICE_OBJECT;
 struct _IRP;
 
-typedef NTSTATUS DRIVER_INITIALIZE(struct _DRIVER_OBJECT *DriverObject, PUNICODE_STRING RegistryPath);
+typedef NTSTATUS DRIVER_INITIALIZE(struct _DRIVER_OBJECT *DriverObject,
+				   PUNICODE_STRING RegistryPath);
 typedef NTSTATUS DRIVER_DISPATCH(struct _DEVICE_OBJECT *DeviceObject, struct _IRP *Irp);
 typedef VOID DRIVER_UNLOAD(struct _DRIVER_OBJECT *DriverObject);
 
@@ -69,7 +70,7 @@ typedef struct __attribute__((aligned(16))) _DEVICE_OBJECT {
 	PVOID DeviceExtension;
 	ULONG DeviceType;
 	CHAR StackSize;
-	UNICODE_STRING DeviceName; /* ours: NT keeps names in the object manager */
+	UNICODE_STRING DeviceName;  /* ours: NT keeps names in the object manager */
 	LIST_ENTRY DeviceListEntry; /* ours */
 	UCHAR Reserved070[0x138 - 0x70];
 	PVOID DeviceObjectExtension;
@@ -152,8 +153,9 @@ static inline PIO_STACK_LOCATION IoGetCurrentIrpStackLocation(PIRP Irp)
 }
 
 NTOSAPI NTSTATUS IoCreateDevice(PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize,
-			PUNICODE_STRING DeviceName, ULONG DeviceType, ULONG DeviceCharacteristics,
-			BOOLEAN Exclusive, PDEVICE_OBJECT *DeviceObject);
+				PUNICODE_STRING DeviceName, ULONG DeviceType,
+				ULONG DeviceCharacteristics, BOOLEAN Exclusive,
+				PDEVICE_OBJECT *DeviceObject);
 NTOSAPI VOID IoDeleteDevice(PDEVICE_OBJECT DeviceObject);
 NTOSAPI NTSTATUS IofCallDriver(PDEVICE_OBJECT DeviceObject, PIRP Irp);
 NTOSAPI VOID IofCompleteRequest(PIRP Irp, CHAR PriorityBoost);

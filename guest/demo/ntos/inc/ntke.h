@@ -190,10 +190,11 @@ typedef struct _KTHREAD {
 	UCHAR Reserved284[0x2F8 - 0x284];
 	LIST_ENTRY ThreadListEntry;
 	UCHAR Reserved308[0x3C0 - 0x308];
-	struct _KTRY_FRAME *TryFrame;    /* ours: innermost ExTryCall of this thread */
-	PVOID StackAllocation;           /* ours: what MmDeleteKernelStack wants back */
-	volatile LONG TerminationRequest; /* ours: the thread ends at the next return to user mode */
-	ULONG Quantum;                   /* ours: clock ticks left */
+	struct _KTRY_FRAME *TryFrame; /* ours: innermost ExTryCall of this thread */
+	PVOID StackAllocation;        /* ours: what MmDeleteKernelStack wants back */
+	volatile LONG
+		TerminationRequest; /* ours: the thread ends at the next return to user mode */
+	ULONG Quantum;              /* ours: clock ticks left */
 	UCHAR Reserved3D8[0x430 - 0x3D8];
 } KTHREAD, *PKTHREAD;
 C_ASSERT(sizeof(KTHREAD) == 0x430);

@@ -84,8 +84,7 @@ VOID MmUnmapIoSpace(PVOID Va, SIZE_T Size);
 VOID MiInitializePool(VOID);
 PVOID ExAllocatePoolWithTag(POOL_TYPE Type, SIZE_T Size, ULONG Tag); /* zeroed, or NULL */
 VOID ExFreePoolWithTag(PVOID Block, ULONG Tag);
-#define POOL_TAG(a, b, c, d) \
-	((ULONG)(a) | (ULONG)(b) << 8 | (ULONG)(c) << 16 | (ULONG)(d) << 24)
+#define POOL_TAG(a, b, c, d) ((ULONG)(a) | (ULONG)(b) << 8 | (ULONG)(c) << 16 | (ULONG)(d) << 24)
 
 /* --- mm_sysload.c: drivers loaded by the running kernel ------------------------------------- */
 VOID MiInitializeLoadedModuleList(PLOADER_PARAMETER_BLOCK LoaderBlock);

@@ -6,7 +6,8 @@
 #include "guest/demo/ntos/inc/ntps.h"
 
 extern ULONG64 PsBootTime; /* FILETIME at KeInterruptTime 0 */
-extern volatile ULONG PspUserCommand; /* what NtQueryDemoCommand hands to the next program that asks */
+extern volatile ULONG
+	PspUserCommand; /* what NtQueryDemoCommand hands to the next program that asks */
 
 /** System and idle process, before there is a scheduler. */
 VOID PsInitializeSystem(VOID);

@@ -9,7 +9,8 @@
 
 /**
  * printf of the kernel: %d %i %u %x %X %p %c %s %wZ (UNICODE_STRING *) %Z (STRING *) %S (wide), %%,
- * with l, ll, I64, h, width, 0 and -. Always terminates; returns the length written, without the NUL.
+ * with l, ll, I64, h, width, 0 and -. Always terminates; returns the length written, without the
+ * NUL.
  */
 ULONG RtlStringPrintV(PCHAR Buffer, SIZE_T Size, PCSTR Format, va_list Arguments);
 ULONG RtlStringPrint(PCHAR Buffer, SIZE_T Size, PCSTR Format, ...)

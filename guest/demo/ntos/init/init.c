@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of things. Phase 0 on the boot stack, which becomes the idle thread of processor 0; phase
- * 1 on a thread of System.
+ * The order of things. Phase 0 on the boot stack, which becomes the idle thread of processor 0;
+ * phase 1 on a thread of System.
  */
 #include "guest/demo/ntos/inc/kd.h"
 #include "guest/demo/ntos/inc/ki.h"
@@ -37,8 +37,9 @@ static VOID fill_shared_data(VOID)
 /* CMOS clock to FILETIME, near enough: the RTC is read once. */
 static ULONG64 read_boot_time(VOID)
 {
-	static const USHORT days_before[] = { 0,   31,  59,  90,  120, 151,
-					      181, 212, 243, 273, 304, 334 };
+	static const USHORT days_before[] = {
+		0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334
+	};
 	static const UCHAR index[] = { 0x09, 0x08, 0x07, 0x04, 0x02, 0x00 };
 	ULONG v[6];
 	ULONG year, days;
@@ -83,9 +84,9 @@ static VOID Phase1Initialization(PVOID Context)
 	report("worker.exe", PsCreateUserProcess("worker.exe", "worker.exe", &pid));
 	report("pinger.exe", PsCreateUserProcess("pinger.exe", "pinger.exe /forever", &pid));
 	RtlLog("init: system is up%s\n",
-	       KdDebuggerEnabled ? KdDebuggerNotPresent ? ", debugging enabled, no debugger yet" :
-							   ", debugger attached" :
-				   ", no debugging");
+	       KdDebuggerEnabled ? KdDebuggerNotPresent ? ", debugging enabled, no debugger yet"
+							: ", debugger attached"
+				 : ", no debugging");
 	PsTerminateSystemThread(STATUS_SUCCESS);
 }
 

@@ -5,8 +5,8 @@
 #include "guest/demo/ntos/inc/ntmm.h"
 #include "guest/demo/ntos/inc/rtl.h"
 
-#define TAG_DEVICE POOL_TAG('D', 'e', 'v', 'i')
-#define TAG_IRP    POOL_TAG('I', 'r', 'p', ' ')
+#define TAG_DEVICE     POOL_TAG('D', 'e', 'v', 'i')
+#define TAG_IRP        POOL_TAG('I', 'r', 'p', ' ')
 #define IO_TYPE_DEVICE 3
 #define IO_TYPE_IRP    6
 

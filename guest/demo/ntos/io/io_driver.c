@@ -6,7 +6,7 @@
 #include "guest/demo/ntos/inc/rtl.h"
 #include "guest/common/pe_load.h"
 
-#define TAG_DRIVER  POOL_TAG('D', 'r', 'i', 'v')
+#define TAG_DRIVER     POOL_TAG('D', 'r', 'i', 'v')
 #define IO_TYPE_DRIVER 4
 
 enum { MAX_DRIVERS = 32 };
@@ -99,8 +99,8 @@ static VOID report_start(PCSTR file, NTSTATUS status)
 VOID IoInitSystem(VOID)
 {
 	for (PLIST_ENTRY at = PsLoadedModuleList.Flink; at != &PsLoadedModuleList; at = at->Flink) {
-		PKLDR_DATA_TABLE_ENTRY entry =
-			CONTAINING_RECORD(at, KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+		PKLDR_DATA_TABLE_ENTRY entry = CONTAINING_RECORD(at, KLDR_DATA_TABLE_ENTRY,
+								 InLoadOrderLinks);
 		CHAR name[64];
 		SIZE_T n;
 

@@ -22,9 +22,8 @@ static VOID draw_screen(VOID)
 	CHAR line[160];
 
 	RtlStringPrint(line, sizeof(line), "\n*** STOP: 0x%08x (0x%p, 0x%p, 0x%p, 0x%p)\n",
-		       (ULONG)KiBugCheckData[0], (PVOID)KiBugCheckData[1],
-		       (PVOID)KiBugCheckData[2], (PVOID)KiBugCheckData[3],
-		       (PVOID)KiBugCheckData[4]);
+		       (ULONG)KiBugCheckData[0], (PVOID)KiBugCheckData[1], (PVOID)KiBugCheckData[2],
+		       (PVOID)KiBugCheckData[3], (PVOID)KiBugCheckData[4]);
 	HalDisplayString(line);
 }
 
@@ -52,7 +51,8 @@ NORETURN VOID KeBugCheckEx(ULONG Code, ULONG_PTR P1, ULONG_PTR P2, ULONG_PTR P3,
 	KiBugCheckData[2] = P2;
 	KiBugCheckData[3] = P3;
 	KiBugCheckData[4] = P4;
-	if (Code != MANUALLY_INITIATED_CRASH) { /* as NT: the debugger's own crash says nothing twice */
+	if (Code !=
+	    MANUALLY_INITIATED_CRASH) { /* as NT: the debugger's own crash says nothing twice */
 		KdBugCheckBanner(Code, &KiBugCheckData[1]);
 		KiBugCheckDebugBreak(DBG_STATUS_BUGCHECK_FIRST);
 	}

@@ -7,7 +7,7 @@
 #include "guest/demo/ntos/inc/ki.h"
 #include "guest/demo/ntos/inc/psp.h"
 
-#define EFLAGS_RF 0x10000u
+#define EFLAGS_RF                   0x10000u
 #define KMODE_EXCEPTION_NOT_HANDLED 0x1E
 
 VOID KiPushTryFrame(PKTRY_FRAME Frame)
@@ -25,7 +25,8 @@ VOID KiPopTryFrame(VOID)
 	thread->TryFrame = thread->TryFrame->Next;
 }
 
-/* Make Context resume behind the innermost ExTryCall of this thread, with the code as its result. */
+/* Make Context resume behind the innermost ExTryCall of this thread, with the code as its result.
+ */
 static BOOLEAN RtlDispatchException(PEXCEPTION_RECORD Record, PCONTEXT Context)
 {
 	PKTHREAD thread = KeGetCurrentThread();

@@ -8,8 +8,8 @@
  *                                                                  v  |
  *                                                            FROZEN | ACTIVE
  *
- * The state is KPRCB.IpiFrozen; the owner of a stop writes REQUEST and THAW, the frozen CPU the rest.
- * A frozen CPU halts with interrupts on and CR8 at CLOCK_LEVEL, so that only an IPI wakes it.
+ * The state is KPRCB.IpiFrozen; the owner of a stop writes REQUEST and THAW, the frozen CPU the
+ * rest. A frozen CPU halts with interrupts on and CR8 at CLOCK_LEVEL, so that only an IPI wakes it.
  */
 #include "guest/demo/ntos/inc/kd.h"
 #include "guest/demo/ntos/inc/ki.h"

@@ -92,7 +92,8 @@ VOID KiInitializeBootProcessor(VOID)
 
 static BOOLEAN start_processor(ULONG number)
 {
-	PKPCR pcr = ExAllocatePoolWithTag(NonPagedPool, sizeof(*pcr) + 64, POOL_TAG('K', 'p', 'c', 'r'));
+	PKPCR pcr = ExAllocatePoolWithTag(NonPagedPool, sizeof(*pcr) + 64,
+					  POOL_TAG('K', 'p', 'c', 'r'));
 	PUCHAR stack = MmCreateKernelStack();
 
 	if (pcr == NULL || stack == NULL)

@@ -12,6 +12,7 @@
 KSPIN_LOCK KiDispatcherLock;
 static LIST_ENTRY KiReadyQueues[KI_PRIORITIES];
 static ULONG KiReadySummary;
+static ULONG KiNextIdealProcessor; /* threads are dealt out to the processors in turn */
 
 KIRQL KiLockDispatcher(VOID)
 {
@@ -37,55 +38,84 @@ static VOID request_reschedule(PKPRCB prcb)
 		HalRequestIpi(prcb->Number, KI_VECTOR_DISPATCH);
 }
 
+static BOOLEAN is_idle(ULONG number)
+{
+	return number < KeNumberProcessors &&
+	       KiProcessorBlock[number]->CurrentThread == KiProcessorBlock[number]->IdleThread;
+}
+
+/* Who should look at a thread that became ready: its ideal processor or another one that idles,
+ * else the one with the least important work; nobody if all do better. */
 static PKPRCB choose_processor(PKTHREAD thread)
 {
 	PKPRCB best = NULL;
 	LONG lowest = thread->Priority;
 
+	if (is_idle(thread->UserIdealProcessor))
+		return KiProcessorBlock[thread->UserIdealProcessor];
 	for (ULONG i = 0; i < KeNumberProcessors; i++) {
-		PKPRCB prcb = KiProcessorBlock[i];
-		PKTHREAD current = prcb->CurrentThread;
+		PKTHREAD current = KiProcessorBlock[i]->CurrentThread;
 
-		if (current == prcb->IdleThread)
-			return prcb;
+		if (is_idle(i))
+			return KiProcessorBlock[i];
 		if (current->Priority < lowest) {
 			lowest = current->Priority;
-			best = prcb;
+			best = KiProcessorBlock[i];
 		}
 	}
 	return best;
 }
 
-VOID KiReadyThread(PKTHREAD Thread)
+static VOID enqueue(PKTHREAD thread)
 {
-	PLIST_ENTRY queue = &KiReadyQueues[(ULONG)Thread->Priority % KI_PRIORITIES];
-	PKPRCB prcb;
+	PLIST_ENTRY queue = &KiReadyQueues[(ULONG)thread->Priority % KI_PRIORITIES];
 
 	if (queue->Flink == NULL)
 		InitializeListHead(queue);
+	InsertTailList(queue, &thread->WaitListEntry);
+	KiReadySummary |= 1u << thread->Priority;
+}
+
+VOID KiReadyThread(PKTHREAD Thread)
+{
+	PKPRCB prcb;
+
 	Thread->State = Ready;
 	Thread->ReadyTime = (ULONG)KiProcessorBlock[0]->ClockTicks;
-	InsertTailList(queue, &Thread->WaitListEntry);
-	KiReadySummary |= 1u << Thread->Priority;
+	enqueue(Thread);
 	prcb = choose_processor(Thread);
 	if (prcb != NULL)
 		request_reschedule(prcb);
 }
 
+/* Its ideal processor idles and has been told: leave the thread to it. */
+static BOOLEAN is_spoken_for(PKTHREAD thread)
+{
+	ULONG ideal = thread->UserIdealProcessor;
+
+	return ideal != KeGetCurrentProcessorNumber() && is_idle(ideal) &&
+	       KiProcessorBlock[ideal]->RescheduleRequest != 0;
+}
+
 static PKTHREAD take_ready(VOID)
 {
-	PLIST_ENTRY queue;
-	PKTHREAD thread;
-	ULONG priority;
+	for (ULONG summary = KiReadySummary; summary != 0;) {
+		ULONG priority = 31 - (ULONG)__builtin_clz(summary);
+		PLIST_ENTRY queue = &KiReadyQueues[priority];
 
-	if (KiReadySummary == 0)
-		return NULL;
-	priority = 31 - (ULONG)__builtin_clz(KiReadySummary);
-	queue = &KiReadyQueues[priority];
-	thread = CONTAINING_RECORD(RemoveHeadList(queue), KTHREAD, WaitListEntry);
-	if (IsListEmpty(queue))
-		KiReadySummary &= ~(1u << priority);
-	return thread;
+		summary &= ~(1u << priority);
+		for (PLIST_ENTRY at = queue->Flink; at != queue; at = at->Flink) {
+			PKTHREAD thread = CONTAINING_RECORD(at, KTHREAD, WaitListEntry);
+
+			if (is_spoken_for(thread))
+				continue;
+			RemoveEntryList(at);
+			if (IsListEmpty(queue))
+				KiReadySummary &= ~(1u << priority);
+			return thread;
+		}
+	}
+	return NULL;
 }
 
 /**
@@ -114,6 +144,7 @@ VOID KiSwapThread(VOID)
 	prcb->CurrentThread = new;
 	KiSwitchMachineState(old, new);
 	KiSwapContext(old, new);
+	KiLoadFloatingState(old); /* it is the current thread again */
 }
 
 /* The current thread's time is over, or a better one is ready. */
@@ -124,19 +155,16 @@ static VOID preempt(PKPRCB prcb)
 	prcb->RescheduleRequest = 0;
 	if (KiReadySummary == 0)
 		return;
-	if (current != prcb->IdleThread) {
+	if (current == prcb->IdleThread) {
+		current->State = Ready; /* idle threads are in no queue */
+	} else {
 		ULONG best = 31 - (ULONG)__builtin_clz(KiReadySummary);
 
 		if (current->Quantum != 0 && best <= (ULONG)current->Priority)
 			return;
 		current->WaitReason = WrPreempted;
 		current->State = Ready;
-		KiReadySummary |= 1u << current->Priority;
-		if (KiReadyQueues[(ULONG)current->Priority].Flink == NULL)
-			InitializeListHead(&KiReadyQueues[(ULONG)current->Priority]);
-		InsertTailList(&KiReadyQueues[(ULONG)current->Priority], &current->WaitListEntry);
-	} else {
-		current->State = Ready; /* idle threads are in no queue */
+		enqueue(current);
 	}
 	KiSwapThread();
 }
@@ -158,6 +186,7 @@ VOID KiDispatchInterrupt(PKTRAP_FRAME TrapFrame)
 /** First C code of a new thread: it comes out of KiSwapThread with the dispatcher lock held. */
 VOID KiThreadStartup(PVOID SystemRoutine, PKSTART_ROUTINE StartRoutine, PVOID StartContext)
 {
+	KiLoadFloatingState(KeGetCurrentThread());
 	KxReleaseSpinLock(&KiDispatcherLock);
 	KeLowerIrql(PASSIVE_LEVEL);
 	KiEnableInterrupts();
@@ -176,6 +205,7 @@ VOID KeInitializeThread(PKTHREAD Thread, PKPROCESS Process, PVOID StartRoutine, 
 	InitializeListHead(&Thread->Timer.Header.WaitListHead);
 	Thread->ApcState.Process = Process;
 	Thread->Process = Process;
+	Thread->UserIdealProcessor = KiNextIdealProcessor++ % KeNumberProcessors;
 	Thread->Priority = Priority;
 	Thread->BasePriority = Priority;
 	Thread->State = Initialized;

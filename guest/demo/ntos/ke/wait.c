@@ -95,7 +95,8 @@ static NTSTATUS wait(PDISPATCHER_HEADER object, KWAIT_REASON reason, KPROCESSOR_
 	return status;
 }
 
-NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable, PLARGE_INTEGER Interval)
+NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable,
+				PLARGE_INTEGER Interval)
 {
 	KIRQL irql = KiLockDispatcher();
 
@@ -127,8 +128,8 @@ VOID KiSignalObject(PDISPATCHER_HEADER Header)
 {
 	Header->SignalState = 1;
 	while (!IsListEmpty(&Header->WaitListHead)) {
-		PKWAIT_BLOCK block =
-			CONTAINING_RECORD(Header->WaitListHead.Flink, KWAIT_BLOCK, WaitListEntry);
+		PKWAIT_BLOCK block = CONTAINING_RECORD(Header->WaitListHead.Flink, KWAIT_BLOCK,
+						       WaitListEntry);
 
 		KiUnwaitThread(block->Thread, STATUS_WAIT_0);
 		if (Header->Type == EventSynchronizationObject) {

@@ -44,8 +44,8 @@ NTSTATUS MmDbgCopyMemory(ULONG64 Address, PVOID Buffer, ULONG Size, ULONG Flags,
 	while (done < Size) {
 		ULONG64 at = Address + done;
 		ULONG64 span = 0;
-		PUCHAR p = (Flags & MMDBG_COPY_PHYSICAL) != 0 ? reach_physical(at, &span) :
-								 reach_virtual(at, &span);
+		PUCHAR p = (Flags & MMDBG_COPY_PHYSICAL) != 0 ? reach_physical(at, &span)
+							      : reach_virtual(at, &span);
 		ULONG n = Size - done;
 
 		if (p == NULL)

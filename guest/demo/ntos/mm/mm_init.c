@@ -60,8 +60,8 @@ ULONG MmAccessFault(PKTRAP_FRAME TrapFrame)
 	if ((TrapFrame->SegCs & RPL_MASK) != 0)
 		return 1;
 	if (KeGetCurrentIrql() >= DISPATCH_LEVEL)
-		return in_kernel_image(TrapFrame->Rip) ? IRQL_NOT_LESS_OR_EQUAL :
-							 DRIVER_IRQL_NOT_LESS_OR_EQUAL;
+		return in_kernel_image(TrapFrame->Rip) ? IRQL_NOT_LESS_OR_EQUAL
+						       : DRIVER_IRQL_NOT_LESS_OR_EQUAL;
 	if (TrapFrame->FaultAddress >= MmSystemRangeStart &&
 	    (TrapFrame->ErrorCode & PF_PRESENT) == 0 && KeGetCurrentThread()->TryFrame == NULL)
 		return PAGE_FAULT_IN_NONPAGED_AREA;
@@ -72,6 +72,6 @@ NTSTATUS MmCopyFromUser(PVOID To, ULONG64 From, SIZE_T Size)
 {
 	if (From > MM_HIGHEST_USER || Size > MM_HIGHEST_USER - From)
 		return STATUS_ACCESS_VIOLATION;
-	return KiCopySafe(To, (const VOID *)(ULONG_PTR)From, Size) == 0 ? STATUS_SUCCESS :
-									  STATUS_ACCESS_VIOLATION;
+	return KiCopySafe(To, (const VOID *)(ULONG_PTR)From, Size) == 0 ? STATUS_SUCCESS
+									: STATUS_ACCESS_VIOLATION;
 }

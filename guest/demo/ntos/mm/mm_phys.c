@@ -126,7 +126,8 @@ BOOLEAN MmIsRam(ULONG64 Physical)
 	for (ULONG i = 0; i < ext->memory_count; i++) {
 		const struct loader_memory *m = &ext->memory[i];
 
-		if (m->type != LOADER_RESERVED && Physical >= m->base && Physical - m->base < m->size)
+		if (m->type != LOADER_RESERVED && Physical >= m->base &&
+		    Physical - m->base < m->size)
 			return TRUE;
 	}
 	return FALSE;

@@ -9,8 +9,8 @@
 
 enum {
 	GRANULE = 16,
-	SMALL_MAX = 2048,             /* header included */
-	POOL_MAX = 32 * 0x200000,     /* 64 MB */
+	SMALL_MAX = 2048,         /* header included */
+	POOL_MAX = 32 * 0x200000, /* 64 MB */
 	POOL_TYPE_BUSY = 2,
 	POOL_TYPE_FREE = 0,
 };
@@ -24,7 +24,7 @@ static KSPIN_LOCK MiPoolLock;
 static struct free_block *MiFreeSmall[SMALL_MAX / GRANULE + 1];
 static ULONG64 MiPoolNext = KSEG_POOL; /* first byte never given out */
 static ULONG64 MiPoolEnd = KSEG_POOL;  /* end of what is mapped */
-static struct free_block *MiFreeLarge;  /* page runs given back */
+static struct free_block *MiFreeLarge; /* page runs given back */
 
 VOID MiInitializePool(VOID)
 {
@@ -42,8 +42,8 @@ static PVOID extend(ULONG64 size)
 		if (MiPoolEnd - KSEG_POOL >= POOL_MAX)
 			return NULL;
 		page = MmAllocatePhysical(LARGE_PAGE_SIZE / PAGE_SIZE, LARGE_PAGE_SIZE / PAGE_SIZE);
-		if (page == 0 || !MmMapPage(MmSystemPageTable, MiPoolEnd, page,
-					    PTE_KERNEL_DATA | PTE_LARGE))
+		if (page == 0 ||
+		    !MmMapPage(MmSystemPageTable, MiPoolEnd, page, PTE_KERNEL_DATA | PTE_LARGE))
 			return NULL;
 		MiPoolEnd += LARGE_PAGE_SIZE;
 	}
@@ -118,8 +118,8 @@ PVOID ExAllocatePoolWithTag(POOL_TYPE Type, SIZE_T Size, ULONG Tag)
 		total = 2 * GRANULE;
 	irql = KfRaiseIrql(DISPATCH_LEVEL);
 	KxAcquireSpinLock(&MiPoolLock);
-	header = total <= SMALL_MAX ? take_small((ULONG)total / GRANULE) :
-				      take_large((total + PAGE_SIZE - 1) / PAGE_SIZE);
+	header = total <= SMALL_MAX ? take_small((ULONG)total / GRANULE)
+				    : take_large((total + PAGE_SIZE - 1) / PAGE_SIZE);
 	if (header != NULL) {
 		header->PoolType = POOL_TYPE_BUSY;
 		header->PoolTag = Tag;

@@ -7,7 +7,7 @@
 #include "guest/demo/ntos/inc/psp.h"
 #include "guest/demo/ntos/inc/rtl.h"
 
-#define TAG_LOADER POOL_TAG('M', 'm', 'L', 'd')
+#define TAG_LOADER          POOL_TAG('M', 'm', 'L', 'd')
 #define NOTIFY_BOOT_PROCESS ((ULONG_PTR)-1) /* what NT names as owner of kernel images */
 
 LIST_ENTRY PsLoadedModuleList;
@@ -42,8 +42,8 @@ PKLDR_DATA_TABLE_ENTRY MmFindLoadedModule(PCSTR BaseName)
 	CHAR name[64];
 
 	for (PLIST_ENTRY at = PsLoadedModuleList.Flink; at != &PsLoadedModuleList; at = at->Flink) {
-		PKLDR_DATA_TABLE_ENTRY entry =
-			CONTAINING_RECORD(at, KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+		PKLDR_DATA_TABLE_ENTRY entry = CONTAINING_RECORD(at, KLDR_DATA_TABLE_ENTRY,
+								 InLoadOrderLinks);
 
 		RtlUnicodeToText(name, sizeof(name), &entry->BaseDllName);
 		if (pe_name_equal(name, BaseName))
@@ -157,8 +157,8 @@ static NTSTATUS map_image(const struct loader_file *file, PUCHAR *image_ret, str
 
 static PKLDR_DATA_TABLE_ENTRY create_entry(PCSTR name, PUCHAR image, const struct pe_headers *pe)
 {
-	PKLDR_DATA_TABLE_ENTRY entry =
-		ExAllocatePoolWithTag(NonPagedPool, sizeof(*entry), TAG_LOADER);
+	PKLDR_DATA_TABLE_ENTRY entry = ExAllocatePoolWithTag(NonPagedPool, sizeof(*entry),
+							     TAG_LOADER);
 
 	if (entry == NULL)
 		return NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* System address space by the page: stacks, drivers, device memory. One bit a page, as mm_phys.c. */
+/* System address space by the page: stacks, drivers, device memory. One bit a page, as mm_phys.c.
+ */
 #include "guest/demo/ntos/inc/ki.h"
 #include "guest/demo/ntos/inc/ntmm.h"
 
@@ -68,8 +69,8 @@ PVOID MmCreateKernelStack(VOID)
 	for (ULONG64 i = 0; i < pages; i++) {
 		ULONG64 page = MmAllocatePhysical(1, 1);
 
-		if (page == 0 || !MmMapPage(MmSystemPageTable, va + i * PAGE_SIZE, page,
-					    PTE_KERNEL_DATA))
+		if (page == 0 ||
+		    !MmMapPage(MmSystemPageTable, va + i * PAGE_SIZE, page, PTE_KERNEL_DATA))
 			return NULL; /* out of memory at this point is not recovered from */
 	}
 	return (PVOID)(ULONG_PTR)va;

@@ -116,9 +116,9 @@ static BOOLEAN map_section(PEPROCESS process, const struct section *s, const str
 	ULONG64 nx = (ps->flags & PE_SCN_EXECUTE) != 0 ? 0 : PTE_NX;
 
 	for (ULONG off = 0; off < ps->virtual_size; off += PAGE_SIZE) {
-		BOOLEAN ok = (ps->flags & PE_SCN_WRITE) != 0 ?
-				     map_private(process, s, ps->rva + off, nx) :
-				     map_shared(process, s, ps->rva + off, nx);
+		BOOLEAN ok = (ps->flags & PE_SCN_WRITE) != 0
+				     ? map_private(process, s, ps->rva + off, nx)
+				     : map_shared(process, s, ps->rva + off, nx);
 
 		if (!ok)
 			return FALSE;

@@ -113,7 +113,8 @@ static VOID user_link(struct user_page *page, PLIST_ENTRY head, PLIST_ENTRY entr
 {
 	ULONG64 entry_va = page->va + (ULONG64)((PUCHAR)entry - page->bytes);
 	ULONG64 head_va = page->va + (ULONG64)((PUCHAR)head - page->bytes);
-	PLIST_ENTRY last = (PLIST_ENTRY)(page->bytes + ((ULONG64)(ULONG_PTR)head->Blink - page->va));
+	PLIST_ENTRY last = (PLIST_ENTRY)(page->bytes +
+					 ((ULONG64)(ULONG_PTR)head->Blink - page->va));
 
 	entry->Flink = (PLIST_ENTRY)(ULONG_PTR)head_va;
 	entry->Blink = head->Blink;
@@ -123,8 +124,8 @@ static VOID user_link(struct user_page *page, PLIST_ENTRY head, PLIST_ENTRY entr
 
 static VOID user_list_init(struct user_page *page, PLIST_ENTRY head)
 {
-	head->Flink = head->Blink =
-		(PLIST_ENTRY)(ULONG_PTR)(page->va + (ULONG64)((PUCHAR)head - page->bytes));
+	head->Flink = head->Blink = (PLIST_ENTRY)(ULONG_PTR)(page->va +
+							     (ULONG64)((PUCHAR)head - page->bytes));
 }
 
 static NTSTATUS build_ldr(struct user_page *page, const struct mm_user_image *images, ULONG n)
@@ -141,7 +142,8 @@ static NTSTATUS build_ldr(struct user_page *page, const struct mm_user_image *im
 		PLDR_DATA_TABLE_ENTRY e = user_alloc(page, sizeof(*e), &va);
 
 		if (e == NULL ||
-		    !user_string(page, &e->FullDllName, "C:\\Windows\\System32\\", images[i].Name) ||
+		    !user_string(page, &e->FullDllName, "C:\\Windows\\System32\\",
+				 images[i].Name) ||
 		    !user_string(page, &e->BaseDllName, "", images[i].Name))
 			return STATUS_BUFFER_TOO_SMALL;
 		e->DllBase = (PVOID)(ULONG_PTR)images[i].Base;
@@ -188,7 +190,8 @@ static VOID fill_peb(PPEB peb, const struct mm_user_image *image)
 static NTSTATUS build_user_page(PEPROCESS process, ULONG64 va, const struct mm_user_image *images,
 				ULONG n, PCSTR command_line)
 {
-	struct user_page page = { ExAllocatePoolWithTag(NonPagedPool, PAGE_SIZE, TAG_PROCESS), va, 0 };
+	struct user_page page = { ExAllocatePoolWithTag(NonPagedPool, PAGE_SIZE, TAG_PROCESS), va,
+				  0 };
 	NTSTATUS status = STATUS_SUCCESS;
 
 	if (page.bytes == NULL)
@@ -266,7 +269,8 @@ NTSTATUS PsCreateUserProcess(PCSTR Image, PCSTR CommandLine, HANDLE *ProcessId)
 		process->SectionBaseAddress = (PVOID)(ULONG_PTR)image.Base;
 		process->Peb = (PPEB)USER_PEB;
 		thread = PspCreateThread(process, NULL, NULL, 8);
-		status = thread != NULL ? build_teb(process, thread) : STATUS_INSUFFICIENT_RESOURCES;
+		status = thread != NULL ? build_teb(process, thread)
+					: STATUS_INSUFFICIENT_RESOURCES;
 	}
 	if (!NT_SUCCESS(status)) {
 		MmDeleteAddressSpace(page_table);
@@ -275,7 +279,8 @@ NTSTATUS PsCreateUserProcess(PCSTR Image, PCSTR CommandLine, HANDLE *ProcessId)
 	}
 	thread->Tcb.Teb = (PVOID)USER_TEB;
 	thread->Win32StartAddress = (PVOID)(ULONG_PTR)(image.Base + image.EntryRva);
-	thread->StartAddress = (PVOID)(ULONG_PTR)MmFindUserExport("ntdll.dll", "RtlUserThreadStart");
+	thread->StartAddress = (PVOID)(ULONG_PTR)MmFindUserExport("ntdll.dll",
+								  "RtlUserThreadStart");
 	*ProcessId = process->UniqueProcessId;
 	irql = KiLockDispatcher();
 	InsertTailList(&PsActiveProcessHead, &process->ActiveProcessLinks);
@@ -354,8 +359,8 @@ PEPROCESS PsLookupProcessByName(PCSTR ImageFileName)
 	PEPROCESS found = NULL;
 	KIRQL irql = KiLockDispatcher();
 
-	for (PLIST_ENTRY at = PsActiveProcessHead.Flink; at != &PsActiveProcessHead && found == NULL;
-	     at = at->Flink) {
+	for (PLIST_ENTRY at = PsActiveProcessHead.Flink;
+	     at != &PsActiveProcessHead && found == NULL; at = at->Flink) {
 		PEPROCESS process = CONTAINING_RECORD(at, EPROCESS, ActiveProcessLinks);
 
 		if (same_name(process->ImageFileName, ImageFileName))

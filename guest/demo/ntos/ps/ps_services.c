@@ -16,8 +16,8 @@ static NTSTATUS copy_to_user(ULONG64 to, const VOID *from, SIZE_T n)
 {
 	if (to > MM_HIGHEST_USER || n > MM_HIGHEST_USER - to)
 		return STATUS_ACCESS_VIOLATION;
-	return KiCopySafe((PVOID)(ULONG_PTR)to, from, n) == 0 ? STATUS_SUCCESS :
-								STATUS_ACCESS_VIOLATION;
+	return KiCopySafe((PVOID)(ULONG_PTR)to, from, n) == 0 ? STATUS_SUCCESS
+							      : STATUS_ACCESS_VIOLATION;
 }
 
 /* A user's UNICODE_STRING into `text`, with its characters. */

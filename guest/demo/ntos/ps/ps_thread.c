@@ -24,8 +24,8 @@ PETHREAD PspCreateThread(PEPROCESS Process, PKSTART_ROUTINE StartRoutine, PVOID 
 		return NULL;
 	thread->Tcb.StackAllocation = MmCreateKernelStack();
 	if (StartRoutine == NULL)
-		thread->Tcb.StateSaveArea =
-			ExAllocatePoolWithTag(NonPagedPool, sizeof(XSAVE_FORMAT), TAG_THREAD);
+		thread->Tcb.StateSaveArea = ExAllocatePoolWithTag(NonPagedPool,
+								  sizeof(XSAVE_FORMAT), TAG_THREAD);
 	if (thread->Tcb.StackAllocation == NULL ||
 	    (StartRoutine == NULL && thread->Tcb.StateSaveArea == NULL)) {
 		ExFreePoolWithTag(thread, TAG_THREAD);
@@ -45,8 +45,8 @@ PETHREAD PspCreateThread(PEPROCESS Process, PKSTART_ROUTINE StartRoutine, PVOID 
 	InitializeListHead(&thread->IrpList);
 	if (StartRoutine == NULL)
 		StartRoutine = PspUserThreadStartup;
-	KeInitializeThread(&thread->Tcb, &Process->Pcb, (PVOID)(ULONG_PTR)StartRoutine, StartContext,
-			   Priority);
+	KeInitializeThread(&thread->Tcb, &Process->Pcb, (PVOID)(ULONG_PTR)StartRoutine,
+			   StartContext, Priority);
 	irql = KiLockDispatcher();
 	InsertTailList(&Process->Pcb.ThreadListHead, &thread->Tcb.ThreadListEntry);
 	InsertTailList(&Process->ThreadListHead, &thread->ThreadListEntry);
@@ -58,8 +58,8 @@ PETHREAD PspCreateThread(PEPROCESS Process, PKSTART_ROUTINE StartRoutine, PVOID 
 NTSTATUS PsCreateSystemThread(PKSTART_ROUTINE StartRoutine, PVOID StartContext, CHAR Priority,
 			      PETHREAD *Thread)
 {
-	PETHREAD thread =
-		PspCreateThread(PsInitialSystemProcess, StartRoutine, StartContext, Priority);
+	PETHREAD thread = PspCreateThread(PsInitialSystemProcess, StartRoutine, StartContext,
+					  Priority);
 	KIRQL irql;
 
 	if (thread == NULL)

@@ -133,8 +133,8 @@ ULONG RtlStringPrintV(PCHAR Buffer, SIZE_T Size, PCSTR Format, va_list Arguments
 		case 'x':
 		case 'X':
 			put_number(&out, &s,
-				   s.wide_integer ? va_arg(Arguments, ULONG64) :
-						    va_arg(Arguments, unsigned),
+				   s.wide_integer ? va_arg(Arguments, ULONG64)
+						  : va_arg(Arguments, unsigned),
 				   *f == 'u' ? 10 : 16, FALSE, *f == 'X');
 			break;
 		case 'p':
