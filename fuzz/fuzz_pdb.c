@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* PDBs from hostile bytes: symbols, lines, types; what is found by address is found by name. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/sym/pdb.h"
+#include "lib/sym/types.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool look(void *context, const char *name, uint32_t type)
+{
+	struct kd_type_iter at = { 0 };
+	struct kd_type_field field;
+	struct kd_type_desc d;
+	char text[128];
+	int n = 0;
+
+	(void)name;
+	kd_types_describe(context, type, &d);
+	while (n++ < 1000 && kd_types_next(context, &d, &at, &field) == KD_OK)
+		kd_types_format(context, field.type, text, sizeof text);
+	return true;
+}
+
+static void use(struct kd_pdb *pdb)
+{
+	const struct kd_pdb_symbol *list;
+	struct kd_pdb_line line;
+	uint32_t type;
+	size_t n;
+
+	if (kd_pdb_symbols(pdb, &list, &n, NULL) == KD_OK)
+		for (size_t i = 0; i < n && i < 200; i++) {
+			if (i && list[i].rva < list[i - 1].rva)
+				__builtin_trap();
+			if (!kd_pdb_find(pdb, list[i].name))
+				__builtin_trap();
+			kd_pdb_line_at(pdb, list[i].rva, &line);
+		}
+	kd_pdb_line_find(pdb, "a.c", 1, &line);
+	kd_types_find(pdb, "_LIST_ENTRY", &type, NULL);
+	kd_types_each(pdb, look, pdb);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct kd_pdb *pdb;
+	char path[64];
+	int fd = memfd_create("pdb", MFD_CLOEXEC);
+
+	if (fd < 0)
+		abort();
+	if (write(fd, data, size) == (ssize_t)size) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		if (kd_pdb_open(path, &pdb, NULL) == KD_OK) {
+			use(pdb);
+			kd_pdb_close(pdb);
+		}
+	}
+	close(fd);
+	return 0;
+}
