@@ -181,6 +181,77 @@ static void test_sizes(void **state)
 	assert_int_equal(kd_packet_find(KD_PACKET_FILE_IO)->fixed_size, 64);
 }
 
+/* How many bytes of each structure have a name: a field with a wrong width shows here. */
+static void test_named_bytes(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t n_named;
+	} rows[] = {
+		{ "manipulate_hdr", 56 },
+		{ "read_memory", 16 },
+		{ "write_memory", 16 },
+		{ "get_context", 4 },
+		{ "set_context", 4 },
+		{ "write_breakpoint", 12 },
+		{ "restore_breakpoint", 4 },
+		{ "continue", 4 },
+		{ "continue2_amd64", 32 },
+		{ "continue2_x86", 20 },
+		{ "continue2_arm64", 24 },
+		{ "io", 16 },
+		{ "io_extended", 28 },
+		{ "msr", 12 },
+		{ "query_special_calls", 4 },
+		{ "set_special_call", 8 },
+		{ "set_internal_breakpoint", 12 },
+		{ "get_internal_breakpoint", 32 },
+		{ "version", 40 },
+		{ "breakpoint_ex", 8 },
+		{ "search_memory", 20 },
+		{ "bus_data", 20 },
+		{ "fill_memory", 16 },
+		{ "query_memory", 24 },
+		{ "switch_partition", 4 },
+		{ "write_custom_breakpoint", 22 },
+		{ "context_ex", 12 },
+		{ "write_breakpoint_entry", 16 },
+		{ "restore_breakpoint_entry", 4 },
+		{ "state_change_hdr", 32 },
+		{ "exception", 160 },
+		{ "load_symbols", 33 },
+		{ "command_string", 64 },
+		{ "report_amd64", 48 },
+		{ "report_x86", 40 },
+		{ "report_arm64", 36 },
+		{ "report_arm", 24 },
+		{ "state_change32_hdr", 20 },
+		{ "exception32", 84 },
+		{ "load_symbols32", 21 },
+		{ "version32", 40 },
+		{ "debug_io", 16 },
+		{ "file_io_hdr", 64 },
+		{ "file_create", 36 },
+		{ "file_transfer", 20 },
+		{ "file_close", 8 },
+		{ "trace_io", 12 },
+		{ "control_request", 12 },
+	};
+
+	(void)state;
+	assert_int_equal(sizeof(rows) / sizeof(rows[0]), KD_N_STRUCTS);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct kd_struct_info *info = kd_struct_find(rows[i].name);
+		size_t n = 0;
+
+		assert_non_null(info);
+		for (size_t k = 0; k < info->n_fields; k++)
+			n += (size_t)info->fields[k].size * info->fields[k].count;
+		if (n != rows[i].n_named)
+			fail_msg("%s: %zu bytes have names", rows[i].name, n);
+	}
+}
+
 static void test_packet_types(void **state)
 {
 	(void)state;
@@ -217,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_rows_name_every_field),
 		cmocka_unit_test(test_fields_lie_inside_without_overlap),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_named_bytes),
 		cmocka_unit_test(test_packet_types),
 		cmocka_unit_test(test_continue2_members),
 	};

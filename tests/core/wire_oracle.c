@@ -118,6 +118,43 @@ static const char *check_data_size(uint16_t machine, const uint8_t *payload, siz
 	return NULL;
 }
 
+/*
+ * Named fields alone carry the message: without the raw bytes that decode kept they come back the
+ * same. `raw` is what is forgotten, `named` what is compared.
+ */
+#define NAMED_SURVIVE(type, name, encode_fn, decode_fn, raw, named)                                \
+	static const char *named_##name(uint16_t machine, const uint8_t *payload, size_t size)     \
+	{                                                                                          \
+		static type v, again;                                                              \
+		size_t n = 0;                                                                      \
+                                                                                                   \
+		(void)machine;                                                                     \
+		if (decode_fn(&v) != KD_OK)                                                        \
+			return NULL;                                                               \
+		memset(v.raw, 0, sizeof(v.raw));                                                   \
+		if (encode_fn(room, ROOM, &n, &v) != KD_OK)                                        \
+			return #name ": encode failed";                                            \
+		payload = room;                                                                    \
+		size = n;                                                                          \
+		if (decode_fn(&again) != KD_OK || memcmp(&v.named, &again.named, sizeof(v.named))) \
+			return #name ": named fields are lost";                                    \
+		return NULL;                                                                       \
+	}
+
+#define DECODE_MANIPULATE(v) kd_manipulate_decode(v, machine, payload, size)
+#define DECODE_STATE(v)      kd_state_change_decode(v, payload, size)
+#define DECODE_STATE32(v)    kd_state_change32_decode(v, payload, size)
+#define DECODE_FILE(v)       kd_file_io_decode(v, payload, size)
+#define DECODE_TRACE(v)      kd_trace_io_decode(v, payload, size)
+
+NAMED_SURVIVE(struct kd_manipulate, manipulate, kd_manipulate_encode, DECODE_MANIPULATE, hdr.member,
+	      u)
+NAMED_SURVIVE(struct kd_state_change, state, kd_state_change_encode, DECODE_STATE, raw_union, u)
+NAMED_SURVIVE(struct kd_state_change32, state32, kd_state_change32_encode, DECODE_STATE32,
+	      raw_union, u)
+NAMED_SURVIVE(struct kd_file_io, file_io, kd_file_io_encode, DECODE_FILE, hdr.member, u)
+NAMED_SURVIVE(struct kd_trace_io, trace_io, kd_trace_io_encode, DECODE_TRACE, raw, hdr)
+
 static const char *check_state_name(const uint8_t *payload, size_t size)
 {
 	struct kd_state_change s;
@@ -157,9 +194,10 @@ static const char *check_kdbg(uint16_t machine, const uint8_t *payload, size_t s
 const char *wire_oracle_payload(uint16_t machine, const uint8_t *payload, size_t size)
 {
 	static const char *(*const trips[])(uint16_t, const uint8_t *, size_t) = {
-		trip_manipulate, trip_reply,   trip_state_change, trip_state_change32,
-		trip_debug_io,   trip_file_io, trip_trace_io,     trip_control_request,
-		check_data_size, check_kdbg,
+		trip_manipulate, trip_reply,    trip_state_change, trip_state_change32,
+		trip_debug_io,   trip_file_io,  trip_trace_io,     trip_control_request,
+		check_data_size, check_kdbg,    named_manipulate,  named_state,
+		named_state32,   named_file_io, named_trace_io,
 	};
 	const char *broken = check_checksum(payload, size);
 
