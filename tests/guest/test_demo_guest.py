@@ -226,6 +226,16 @@ def case_write_xor_execute(folder):
                     equal(not entry >> 63, bool(flags & FLG_EXECUTE), f"{where} executable")
 
 
+def case_low_stub(folder):
+    """The start block of processor 1 looks as tools expect it (symbols facts 5.5)."""
+    with started(folder) as m:
+        stub = 0xFFFFFA8000000000 + 0x1000
+        equal(m.u64(stub) & 0xFFFFFFFFFFFF00FF, 0x00000001000600E9, "signature")
+        equal(m.u64(stub + 0x70), m.modules["nt"]["KiApplicationProcessorStart"], "LmTarget")
+        system = m.u64(m.modules["nt"]["PsInitialSystemProcess"])
+        equal(m.u64(stub + 0xA0), m.u64(system + 0x28), "CR3")
+
+
 def case_bugcheck_and_reboot(folder):
     with started(folder) as m:
         m.start_command(BUGCHECK, 0xDEADBEEF)

@@ -61,7 +61,7 @@ static const struct {
 };
 /* clang-format on */
 
-static VOID set_gate(ULONG vector, KI_ENTRY *handler, ULONG dpl, ULONG ist)
+INIT_FUNCTION static VOID set_gate(ULONG vector, KI_ENTRY *handler, ULONG dpl, ULONG ist)
 {
 	ULONG64 address = (ULONG64)(ULONG_PTR)handler;
 	KIDTENTRY64 gate = { 0 };
@@ -77,7 +77,7 @@ static VOID set_gate(ULONG vector, KI_ENTRY *handler, ULONG dpl, ULONG ist)
 	KiIdt[vector] = gate;
 }
 
-static VOID fill_idt(VOID)
+INIT_FUNCTION static VOID fill_idt(VOID)
 {
 	for (ULONG i = 0; i < IDT_ENTRIES; i++)
 		set_gate(i, KiUnexpectedInterrupt, 0, 0);
@@ -86,7 +86,7 @@ static VOID fill_idt(VOID)
 			 KiInterruptInitTable[i].Dpl, KiInterruptInitTable[i].Ist);
 }
 
-static VOID fill_gdt(PULONG64 gdt, const KTSS64 *tss)
+INIT_FUNCTION static VOID fill_gdt(PULONG64 gdt, const KTSS64 *tss)
 {
 	ULONG64 base = (ULONG64)(ULONG_PTR)tss;
 
@@ -105,7 +105,7 @@ static VOID fill_gdt(PULONG64 gdt, const KTSS64 *tss)
  * Load the tables of the processor Pcr belongs to and make Pcr its GS base. InterruptStacks: tops
  * of the stacks for double fault, machine check and NMI.
  */
-VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[3])
+INIT_FUNCTION VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[3])
 {
 	struct processor_tables *t = &tables[Pcr->Prcb.Number];
 	KDESCRIPTOR gdtr = { .Limit = GDT_BYTES - 1, .Base = t->Gdt };
@@ -138,7 +138,7 @@ VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[3])
 }
 
 /** System call registers, CR0 and CR4 of the calling processor. */
-VOID KiInitializeMachine(PKPCR Pcr)
+INIT_FUNCTION VOID KiInitializeMachine(PKPCR Pcr)
 {
 	const ULONG64 cr0_pe_mp_et_ne_wp_pg = 0x80010033;
 	const ULONG64 cr4_pae_pge_osfxsr_osxmm = 0x6A0;

@@ -12,6 +12,9 @@
 #define MAXIMUM_PROCESSORS 8
 #define KERNEL_STACK_SIZE  0x6000u
 
+/* Start-up code: its pages are given back when the system is up. */
+#define INIT_FUNCTION __attribute__((section("INIT")))
+
 #define PASSIVE_LEVEL  0
 #define APC_LEVEL      1
 #define DISPATCH_LEVEL 2

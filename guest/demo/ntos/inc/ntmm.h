@@ -68,6 +68,7 @@ ULONG64 MmCreateAddressSpace(VOID);
 VOID MmDeleteAddressSpace(ULONG64 Pml4);
 #define PTE_SHARED 0x200ull /* software bit: the frame belongs to an image or to the kernel */
 extern ULONG64 MmSystemPageTable;
+extern PMMPTE MmPteBase; /* the self map: every PTE of the current address space */
 LARGE_INTEGER MmGetPhysicalAddress(PVOID Va);
 
 /* --- mm_sysva.c: system PTEs ---------------------------------------------------------------- */

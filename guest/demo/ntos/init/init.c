@@ -17,7 +17,7 @@ ULONG NtBuildNumber = 19041;
 ULONG NtGlobalFlag;
 const CHAR NtBuildLab[] = "19041.1.amd64fre.openkd_demo.000000-0000";
 
-static VOID fill_shared_data(VOID)
+INIT_FUNCTION static VOID fill_shared_data(VOID)
 {
 	static const WCHAR root[] = L"C:\\Windows";
 	volatile KUSER_SHARED_DATA *shared = KI_USER_SHARED_DATA;
@@ -35,7 +35,7 @@ static VOID fill_shared_data(VOID)
 }
 
 /* CMOS clock to FILETIME, near enough: the RTC is read once. */
-static ULONG64 read_boot_time(VOID)
+INIT_FUNCTION static ULONG64 read_boot_time(VOID)
 {
 	static const USHORT days_before[] = {
 		0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334

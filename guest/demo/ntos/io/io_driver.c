@@ -96,7 +96,7 @@ static VOID report_start(PCSTR file, NTSTATUS status)
 	RtlLog("io: driver %s started, status 0x%08x\n", file, (ULONG)status);
 }
 
-VOID IoInitSystem(VOID)
+INIT_FUNCTION VOID IoInitSystem(VOID)
 {
 	for (PLIST_ENTRY at = PsLoadedModuleList.Flink; at != &PsLoadedModuleList; at = at->Flink) {
 		PKLDR_DATA_TABLE_ENTRY entry = CONTAINING_RECORD(at, KLDR_DATA_TABLE_ENTRY,

@@ -76,7 +76,7 @@ static VOID initialize_pcr(PKPCR pcr, ULONG number)
 }
 
 /** Processor 0, first thing: its PCR, tables and interrupt stacks are static. */
-VOID KiInitializeBootProcessor(VOID)
+INIT_FUNCTION VOID KiInitializeBootProcessor(VOID)
 {
 	static UCHAR stacks[3][0x2000] __attribute__((aligned(16)));
 	ULONG_PTR tops[3];
@@ -90,7 +90,7 @@ VOID KiInitializeBootProcessor(VOID)
 	KeNumberProcessors = 1;
 }
 
-static BOOLEAN start_processor(ULONG number)
+INIT_FUNCTION static BOOLEAN start_processor(ULONG number)
 {
 	PKPCR pcr = ExAllocatePoolWithTag(NonPagedPool, sizeof(*pcr) + 64,
 					  POOL_TAG('K', 'p', 'c', 'r'));
@@ -117,7 +117,7 @@ static BOOLEAN start_processor(ULONG number)
 }
 
 /** Phase 1: start what the machine has, one after the other. */
-VOID KeStartAllProcessors(VOID)
+INIT_FUNCTION VOID KeStartAllProcessors(VOID)
 {
 	while (KeNumberProcessors < MAXIMUM_PROCESSORS && start_processor(KeNumberProcessors))
 		;

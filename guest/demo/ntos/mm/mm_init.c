@@ -8,7 +8,7 @@ ULONG_PTR MmSystemRangeStart = 0xFFFF800000000000;
 ULONG_PTR MmUserProbeAddress = 0x00007FFFFFFF0000;
 
 /* Every process copies the kernel half of the top level once: all of its slots must exist. */
-static VOID make_kernel_slots(VOID)
+INIT_FUNCTION static VOID make_kernel_slots(VOID)
 {
 	static const ULONG64 slots[] = { KSEG_SYSTEM_PTES, KSEG_POOL, KSEG_LOCAL_APIC };
 	PULONG64 pml4 = MmWindow(MmSystemPageTable);
@@ -21,7 +21,7 @@ static VOID make_kernel_slots(VOID)
 	}
 }
 
-VOID MmInitSystem(PLOADER_PARAMETER_BLOCK LoaderBlock)
+INIT_FUNCTION VOID MmInitSystem(PLOADER_PARAMETER_BLOCK LoaderBlock)
 {
 	PULONG64 pml4;
 

@@ -28,7 +28,7 @@ static VOID mark(ULONG64 first, ULONG64 n, BOOLEAN used)
 	}
 }
 
-static VOID count_memory(PLOADER_PARAMETER_EXTENSION ext)
+INIT_FUNCTION static VOID count_memory(PLOADER_PARAMETER_EXTENSION ext)
 {
 	MmLowestPhysicalPage = ~0ull;
 	for (ULONG i = 0; i < ext->memory_count; i++) {
@@ -44,7 +44,7 @@ static VOID count_memory(PLOADER_PARAMETER_EXTENSION ext)
 	}
 }
 
-VOID MiInitializePages(PLOADER_PARAMETER_EXTENSION Ext)
+INIT_FUNCTION VOID MiInitializePages(PLOADER_PARAMETER_EXTENSION Ext)
 {
 	ULONG64 bytes, taken = 0;
 

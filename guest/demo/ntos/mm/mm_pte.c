@@ -4,6 +4,7 @@
 #include "guest/demo/ntos/inc/ntmm.h"
 
 ULONG64 MmSystemPageTable;
+PMMPTE MmPteBase = (PMMPTE)KSEG_SELF_MAP;
 
 static PULONG64 table(ULONG64 entry)
 {

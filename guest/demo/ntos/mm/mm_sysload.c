@@ -15,7 +15,7 @@ PUNLOADED_DRIVERS MmUnloadedDrivers;
 ULONG MmLastUnloadedDriver;
 static KSPIN_LOCK PsLoadedModuleSpinLock;
 
-VOID MiInitializeLoadedModuleList(PLOADER_PARAMETER_BLOCK LoaderBlock)
+INIT_FUNCTION VOID MiInitializeLoadedModuleList(PLOADER_PARAMETER_BLOCK LoaderBlock)
 {
 	PLIST_ENTRY head = &LoaderBlock->LoadOrderListHead;
 

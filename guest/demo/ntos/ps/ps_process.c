@@ -60,7 +60,7 @@ VOID PsInitializeIdleThread(PKPRCB Prcb, PVOID StackTop, ULONG StackSize)
 	PspIdleProcess.ActiveThreads++;
 }
 
-VOID PsInitializeSystem(VOID)
+INIT_FUNCTION VOID PsInitializeSystem(VOID)
 {
 	ULONG64 page_table = KeLoaderBlock->Extension->page_table;
 
