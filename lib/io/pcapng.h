@@ -78,7 +78,10 @@ struct kd_pcapng_counters {
 };
 void kd_pcapng_writer_counters(const struct kd_pcapng_writer *w, struct kd_pcapng_counters *ret);
 
-/* Complete the file and free the writer. A failure means that the file was not put in place. */
+/*
+ * Complete the file and free the writer, also on failure: then the file was not put in place, and
+ * *err says why and where its beginning was left.
+ */
 enum kd_status kd_pcapng_writer_close(struct kd_pcapng_writer *w, struct kd_error *err);
 
 /* Free the writer and throw the unfinished file away. NULL is fine. */

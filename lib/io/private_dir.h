@@ -58,5 +58,7 @@ enum kd_status kd__file_replace_begin(struct kd__file_replace *f, const char *pa
 enum kd_status kd__file_replace_commit(struct kd__file_replace *f, struct kd_error *err);
 /* Also after a commit or without a begin: does nothing then. */
 void kd__file_replace_abort(struct kd__file_replace *f);
+/* Neither: the unfinished file stays where it is (f->aside), the old one too. */
+void kd__file_replace_leave(struct kd__file_replace *f);
 
 #endif

@@ -20,8 +20,7 @@ struct kd_pump {
 	uint64_t last_rx_ns;            /* monotonic time of the last byte; 0: none yet */
 	uint64_t rx_bytes;              /* since init */
 	uint32_t generation;            /* of the transport's connection that the link belongs to */
-	bool is_closed;                 /* the end of this connection was reported */
-	bool cannot_write;     /* writing failed; reading goes on to the end of the stream */
+	struct kd_error over;  /* status != KD_OK: reading ended so; told when rx is empty */
 	size_t rx_at, rx_size; /* bytes read and not yet fed: rx[rx_at, rx_at + rx_size) */
 	uint8_t rx[KD_PUMP_BUFFER];
 };

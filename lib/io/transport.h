@@ -73,6 +73,7 @@ struct kd_transport {
 	const struct kd_transport_ops *ops;
 	struct kd_transport_info info;
 	char name[KD_TRANSPORT_NAME_SIZE]; /* canonical endpoint, cut if need be: for messages */
+	char trouble[KD_ERROR_TEXT_SIZE];  /* why it is not up; "" when nothing is wrong */
 	struct kd__endpoint_lock *lock;    /* owned; released by kd_transport_destroy */
 };
 
@@ -117,7 +118,10 @@ void kd_transport_poll(const struct kd_transport *t, struct kd_poll *ret);
 /* Live values, valid as long as the transport. */
 const struct kd_transport_info *kd_transport_info(const struct kd_transport *t);
 
-/* One line for people: "unix:/tmp/win.sock (connected)". `text` is always terminated. */
+/*
+ * One line for people: "unix:/tmp/win.sock (connected)", or what is in the way. `text` is always
+ * terminated.
+ */
 void kd_transport_describe(const struct kd_transport *t, char *text, size_t size);
 
 /*
@@ -137,6 +141,43 @@ enum kd_status kd_transport_reconnect_create(struct kd_transport *inner,
 /* Records both directions to a file or FIFO: docs/recording-format.md. */
 enum kd_status kd_transport_tap_create(struct kd_transport *inner, const char *path,
 				       struct kd_transport **t_ret, struct kd_error *err);
+
+/*
+ * How the recording of a tap fares. KD_OK: it goes on; KD_E_NOT_FOUND: `t` is no tap; else it ended
+ * early and why (disk full, reader of the FIFO gone); the session goes on.
+ */
+enum kd_status kd_transport_tap_status(const struct kd_transport *t, struct kd_error *err);
+
+/*
+ * Complete the recording and put it in its place; the transport goes on without one. Destroying a
+ * tap does the same, but can't tell a failure.
+ */
+enum kd_status kd_transport_tap_finish(struct kd_transport *t, struct kd_error *err);
+
+/* --- replays (transport_replay.c) --- */
+
+struct kd_replay_counters {
+	uint64_t expected;         /* data packets debugger -> target in the part that was played */
+	uint64_t written;          /* data packets that were written, repetitions not counted */
+	uint64_t equal;            /* of those: as recorded; written - equal differ */
+	uint64_t first_difference; /* offset in the file of the first one that was not; 0: none */
+	uint64_t waits_given_up;   /* a break-in or RESET was recorded and not written in time */
+	bool at_end;               /* everything was played */
+};
+
+/*
+ * What was written against what was recorded. KD_E_NOT_FOUND: `t` is no replay.
+ * Packets are compared in order, without ids; `is_equal` decides when it was set.
+ */
+enum kd_status kd_transport_replay_counters(const struct kd_transport *t,
+					    struct kd_replay_counters *ret);
+
+typedef bool kd_replay_is_equal(void *context, uint16_t packet_type, const uint8_t *recorded,
+				size_t recorded_size, const uint8_t *written, size_t written_size);
+
+/* NULL: equal bytes. KD_E_NOT_FOUND: `t` is no replay. */
+enum kd_status kd_transport_replay_set_compare(struct kd_transport *t, kd_replay_is_equal *is_equal,
+					       void *context);
 
 /* Any stream socket or other descriptor that poll() knows; owned from the call on. For tests. */
 enum kd_status kd_transport_fd_create(int fd, const char *name, struct kd_transport **t_ret,
