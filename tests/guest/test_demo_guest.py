@@ -16,7 +16,7 @@ FLG_WRITE, FLG_EXECUTE, FLG_DISCARDABLE = 0x80000000, 0x20000000, 0x02000000
 PRCB_CURRENT_THREAD, PRCB_IDLE_THREAD = 0x08, 0x18
 PRCB_CLOCK, PRCB_IDLE_TICKS, PRCB_SWITCHES, PRCB_CALLS = 0x3010, 0x3018, 0x3020, 0x3028
 READ_HANDLED, READ_UNHANDLED, DIVIDE, BUGCHECK, LOAD, UNLOAD, RECURSE, REBOOT = 1, 2, 3, 8, 9, 10, 11, 12
-USER_COMMAND, START_PROGRAM, WRITE_FAULT, POOL_FAULT, ILLEGAL = 13, 14, 15, 16, 17
+USER_COMMAND, START_PROGRAM, WRITE_FAULT, POOL_FAULT, ILLEGAL, OVERFLOW = 13, 14, 15, 16, 17, 18
 USER_EXIT, USER_READ_FAULT, USER_BREAKPOINT, USER_DIVIDE, USER_PRIVILEGED = 1, 2, 3, 4, 5
 STATE_RUNNING, STATE_WAITING = 2, 5
 
@@ -246,6 +246,17 @@ def case_bugcheck_and_reboot(folder):
         m.start_command(POOL_FAULT)
         m.stub.go()
         m.expect(r"\*\*\* STOP: 0x000000d1 \(0xfffff88000000000, 0x0{15}2, 0x0{16}, 0xfffff8")
+    with started(folder) as m:
+        m.stub.ask(f"Z0,{m.modules['nt']['KeBugCheckEx']:x},1")
+        m.start_command(OVERFLOW)
+        m.stub.go()
+        m.stub.wait()
+        frames = next(s for s in (m.stack(0), m.stack(1)) if s[0] == "KeBugCheckEx")
+        equal(frames[:4], ["KeBugCheckEx", "KiBugCheckDispatch", "KiDoubleFaultAbort",
+                           "DemoRecursion"], "from the double fault's stack to the other")
+        m.stub.ask(f"z0,{m.modules['nt']['KeBugCheckEx']:x},1")
+        m.stub.go()
+        m.expect(r"\*\*\* STOP: 0x0000007f \(0x0{15}8,")
     with started(folder) as m:
         m.start_command(REBOOT)
         m.stub.go()

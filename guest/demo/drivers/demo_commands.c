@@ -152,6 +152,11 @@ static ULONG64 pool_fault(ULONG64 argument)
 	return value;
 }
 
+static ULONG64 stack_overflow(ULONG64 argument)
+{
+	return DemoRecursion(1, ~0u);
+}
+
 static COMMAND *const commands[DemoCommandCount] = {
 	[DemoReadFaultHandled] = read_fault_handled,
 	[DemoReadFaultUnhandled] = read_fault_unhandled,
@@ -170,6 +175,7 @@ static COMMAND *const commands[DemoCommandCount] = {
 	[DemoWriteFault] = write_fault,
 	[DemoPoolFault] = pool_fault,
 	[DemoIllegalInstruction] = illegal_instruction,
+	[DemoStackOverflow] = stack_overflow,
 };
 
 ULONG64 DemoRun(DEMO_COMMAND Command, ULONG64 Argument)

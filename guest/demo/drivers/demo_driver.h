@@ -30,7 +30,8 @@ typedef enum _DEMO_COMMAND {
 	DemoWriteFault = 15,         /* write to DemoArgument inside ExTryCall */
 	DemoPoolFault = 16,          /* touch freed system space at IRQL 2: bugcheck D1 */
 	DemoIllegalInstruction = 17, /* ud2 inside ExTryCall */
-	DemoCommandCount = 18,
+	DemoStackOverflow = 18,      /* recursion without end: double fault, bugcheck 7F */
+	DemoCommandCount = 19,
 } DEMO_COMMAND;
 
 extern volatile ULONG DemoCommand;

@@ -14,8 +14,9 @@ static VOID HalpKdUnmapVirtualAddress(PVOID Va, ULONG Pages, BOOLEAN FlushTlb)
 	MmUnmapIoSpace(Va, (SIZE_T)Pages * 0x1000);
 }
 
-/* The two slots stay 0 until the memory manager runs, as on a real x64. */
-DLLEXPORT HAL_PRIVATE_DISPATCH HalPrivateDispatchTable = { [HAL_PRIVATE_VERSION] = 21 };
+/* Where the debugger's port is, for whoever else would drive it: set by the transport. */
+static PUCHAR HalpComPort;
+PUCHAR *KdComPortInUse = &HalpComPort;
 
 BOOLEAN HalInitSystem(ULONG Phase, PLOADER_PARAMETER_BLOCK LoaderBlock)
 {

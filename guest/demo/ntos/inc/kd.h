@@ -114,6 +114,8 @@ VOID KeThawExecution(BOOLEAN Enable);
 /**
  * Between freeze and thaw: let processor Number talk to the debugger (KdSwitchProcessor runs
  * there), halt this one until it is given the word back.
+ * For the owner of the stop; on a CPU that was switched to, KD remembers where to go next and
+ * returns from KdSwitchProcessor, so that the owner goes on from there.
  * @return FALSE: no such processor, or it is this one.
  */
 BOOLEAN KeSwitchFrozenProcessor(ULONG Number);

@@ -36,6 +36,7 @@ enum {
 	HAL_KD_UNMAP = 19,
 	HAL_PRIVATE_SLOTS = 24,
 };
-typedef ULONG_PTR HAL_PRIVATE_DISPATCH[HAL_PRIVATE_SLOTS];
+typedef ULONG_PTR
+	HAL_PRIVATE_DISPATCH[HAL_PRIVATE_SLOTS]; /* ntoskrnl exports HalPrivateDispatchTable */
 
 #endif

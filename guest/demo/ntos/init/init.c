@@ -15,6 +15,8 @@
 PLOADER_PARAMETER_BLOCK KeLoaderBlock;
 ULONG NtBuildNumber = 19041;
 ULONG NtGlobalFlag;
+/* The mapping slots stay 0 until the memory manager runs, as on a real x64. */
+HAL_PRIVATE_DISPATCH HalPrivateDispatchTable = { [HAL_PRIVATE_VERSION] = 21 };
 const CHAR NtBuildLab[] = "19041.1.amd64fre.openkd_demo.000000-0000";
 
 INIT_FUNCTION static VOID fill_shared_data(VOID)

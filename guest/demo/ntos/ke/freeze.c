@@ -18,6 +18,7 @@
 static KSPIN_LOCK KiFreezeLock;
 static volatile ULONG KiFreezeOwner = ~0u;
 static ULONG KiFreezeDepth;
+static volatile ULONG KiSwitchedBy[MAXIMUM_PROCESSORS]; /* who waits for an active processor */
 
 static VOID set_state(PKPRCB prcb, ULONG state)
 {
@@ -50,7 +51,6 @@ VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME Exception
 	KiSaveProcessorState(TrapFrame, ExceptionFrame);
 	KeGetPcr()->Irql = (KIRQL)TrapFrame->PreviousIrql;
 	set_state(prcb, KI_FREEZE_FROZEN);
-	HalRequestIpi(KiFreezeOwner, KI_VECTOR_IPI); /* it may be halted, waiting for us */
 	while ((get_state(prcb) & KI_FREEZE_MASK) != KI_FREEZE_THAW) {
 		if ((get_state(prcb) & KI_FREEZE_ACTIVE) == 0) {
 			halt_for_ipi();
@@ -58,7 +58,7 @@ VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME Exception
 		}
 		KdSwitchProcessor(&prcb->ProcessorState.ContextFrame);
 		set_state(prcb, KI_FREEZE_FROZEN);
-		HalRequestIpi(KiFreezeOwner, KI_VECTOR_IPI);
+		HalRequestIpi(KiSwitchedBy[prcb->Number], KI_VECTOR_IPI);
 	}
 	KiRestoreProcessorState(TrapFrame, ExceptionFrame);
 	set_state(prcb, KI_FREEZE_RUNNING);
@@ -152,6 +152,7 @@ BOOLEAN KeSwitchFrozenProcessor(ULONG Number)
 	target = KiProcessorBlock[Number];
 	if (get_state(target) != KI_FREEZE_FROZEN)
 		return FALSE;
+	KiSwitchedBy[Number] = self->Number;
 	set_state(target, KI_FREEZE_FROZEN | KI_FREEZE_ACTIVE);
 	HalRequestIpi(Number, KI_VECTOR_IPI);
 	while (get_state(target) != KI_FREEZE_FROZEN)
