@@ -255,15 +255,20 @@ KD_EXPORT void kd_decoder_destroy(struct kd_decoder *decoder)
 	free(decoder);
 }
 
+static void begin(struct kd_decoder *d, uint64_t time_ns)
+{
+	if (!d->is_begun)
+		d->first_ns = time_ns;
+	d->is_begun = true;
+}
+
 KD_EXPORT void kd_decoder_feed(struct kd_decoder *decoder, enum kd_decode_direction direction,
 			       uint64_t time_ns, const void *bytes, size_t size)
 {
 	struct stream *s = &decoder->streams[direction];
 	const uint8_t *from = bytes;
 
-	if (!decoder->is_begun)
-		decoder->first_ns = time_ns;
-	decoder->is_begun = true;
+	begin(decoder, time_ns);
 	/* Text of the other side is over when this side speaks: keeps the order of things. */
 	flush_noise(decoder, &decoder->streams[!direction]);
 	s->time_ns = time_ns;
@@ -280,6 +285,26 @@ KD_EXPORT void kd_decoder_feed(struct kd_decoder *decoder, enum kd_decode_direct
 		parse(decoder, s, true);
 		flush_noise(decoder, s);
 	}
+}
+
+KD_EXPORT void kd_decoder_note(struct kd_decoder *decoder, uint64_t time_ns, const char *text,
+			       size_t size)
+{
+	struct stream *s = &decoder->streams[KD_DECODE_FROM_TARGET];
+	const struct kd_described note = { .format = KD_FORMAT_CHARS,
+					   .bytes = (const uint8_t *)text,
+					   .size = size,
+					   .element_size = 1 };
+	char escaped[KD_DECODE_SUMMARY_SIZE];
+	struct kd_decode_record r;
+
+	begin(decoder, time_ns);
+	kd_decoder_finish(decoder);
+	s->time_ns = time_ns;
+	r = new_record(decoder, s, KD_DECODE_NOTE, 0);
+	kd_described_text(escaped, sizeof(escaped), &note);
+	r.summary = escaped;
+	decoder->config.fn(decoder->config.ctx, &r);
 }
 
 KD_EXPORT void kd_decoder_finish(struct kd_decoder *decoder)

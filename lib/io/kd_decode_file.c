@@ -15,11 +15,14 @@ static enum kd_status feed_blocks(struct kd_decoder *d, struct kd_pcapng_reader 
 	while ((status = kd_pcapng_next(reader, &p, err)) == KD_OK) {
 		bool is_inbound = p.direction == KD_PCAPNG_INBOUND;
 
-		if (p.link_type != KD_LINKTYPE_USER0 || p.direction == KD_PCAPNG_UNKNOWN)
+		if (p.link_type != KD_LINKTYPE_USER0)
 			continue;
 		has_kd = true;
-		kd_decoder_feed(d, is_inbound ? KD_DECODE_FROM_TARGET : KD_DECODE_TO_TARGET,
-				p.time_ns, p.data, p.size);
+		if (p.size == 0 && p.comment) /* "link up", "link down: why" */
+			kd_decoder_note(d, p.time_ns, p.comment, p.comment_size);
+		else if (p.direction != KD_PCAPNG_UNKNOWN)
+			kd_decoder_feed(d, is_inbound ? KD_DECODE_FROM_TARGET : KD_DECODE_TO_TARGET,
+					p.time_ns, p.data, p.size);
 	}
 	kd_decoder_finish(d);
 	if (status != KD_E_NOT_FOUND)

@@ -17,11 +17,18 @@ enum {
 };
 
 static const char *const kinds[] = {
-	[KD_DECODE_PACKET] = "packet",
-	[KD_DECODE_BREAK_IN] = "break-in",
-	[KD_DECODE_NOISE] = "noise",
-	[KD_DECODE_DAMAGED] = "damaged",
+	[KD_DECODE_PACKET] = "packet", [KD_DECODE_BREAK_IN] = "break-in",
+	[KD_DECODE_NOISE] = "noise",   [KD_DECODE_DAMAGED] = "damaged",
+	[KD_DECODE_NOTE] = "note",
 };
+
+static const char *direction_name(const struct kd_decode_record *r, const char *to_target,
+				  const char *from_target, const char *none)
+{
+	if (r->kind == KD_DECODE_NOTE)
+		return none;
+	return r->direction == KD_DECODE_TO_TARGET ? to_target : from_target;
+}
 
 struct field_walk {
 	kd_decode_field_fn fn;
@@ -89,11 +96,9 @@ static void write_field(void *ctx, const struct kd_described *d)
 KD_EXPORT enum kd_status kd_decode_write_text(FILE *out, const struct kd_decode_record *record,
 					      bool with_fields)
 {
-	const char *arrow = record->direction == KD_DECODE_TO_TARGET ? "D>T" : "T>D";
-
 	fprintf(out, "%5" PRIu64 " %" PRIu64 ".%06u %s ", record->number,
 		record->elapsed_ns / 1000000000, (unsigned)(record->elapsed_ns / 1000 % 1000000),
-		arrow);
+		direction_name(record, "D>T", "T>D", "---"));
 	if (record->type)
 		fprintf(out, "%08" PRIx32 " ", record->id);
 	else
@@ -212,11 +217,11 @@ static json_t *record_json(const struct kd_decode_record *r)
 	snprintf(code, sizeof(code), "0x%" PRIx32, r->code);
 	if (fields)
 		describe(r, field_json, fields);
-	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:i, s:s?, s:s?, s:s?, s:s?, s:b, s:s?, s:s, "
+	return json_pack("{s:I, s:s, s:s?, s:I, s:I, s:i, s:s?, s:s?, s:s?, s:s?, s:b, s:s?, s:s, "
 			 "s:o, s:o}",
 			 "number", (json_int_t)r->number, "kind", kinds[r->kind], "direction",
-			 r->direction == KD_DECODE_TO_TARGET ? "to-target" : "from-target",
-			 "time_ns", (json_int_t)(r->time_ns & INT64_MAX), "offset",
+			 direction_name(r, "to-target", "from-target", NULL), "time_ns",
+			 (json_int_t)(r->time_ns & INT64_MAX), "offset",
 			 (json_int_t)r->stream_offset, "type", (int)r->type, "type_name",
 			 r->type_name, "id", r->type ? id : NULL, "code", r->code ? code : NULL,
 			 "name", r->code_name, "repeat", (int)r->is_repeat, "problem", r->problem,

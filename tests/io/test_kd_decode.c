@@ -33,7 +33,7 @@ struct seen {
 struct log {
 	struct seen records[MAX_RECORDS];
 	size_t n;
-	size_t n_of[4];
+	size_t n_of[5];
 	uint64_t next_offset[2];
 	FILE *text;
 	FILE *json;
@@ -49,7 +49,7 @@ static void see(void *ctx, const struct kd_decode_record *r)
 
 	assert_int_equal(r->number, l->n + 1);
 	assert_true(r->stream_offset == l->next_offset[r->direction]);
-	assert_true(r->size > 0);
+	assert_true((r->size > 0) == (r->kind != KD_DECODE_NOTE));
 	assert_non_null(r->summary);
 	assert_true((r->kind == KD_DECODE_DAMAGED) == (r->problem != NULL) ||
 		    r->kind == KD_DECODE_PACKET);
@@ -268,6 +268,25 @@ static void test_machine_is_learnt(void **state)
 	kd_decoder_destroy(d);
 }
 
+/* A connection that breaks in a packet: what follows is read from its begin. */
+static void test_notes_end_packets(void **state)
+{
+	struct kd_decoder *d = start(false);
+	uint8_t bytes[KD_PACKET_MAX];
+	size_t size = vector("S6", bytes);
+
+	(void)state;
+	kd_decoder_feed(d, KD_DECODE_TO_TARGET, 0, bytes, size - 5);
+	kd_decoder_note(d, 1, "link down:\n", 11);
+	kd_decoder_feed(d, KD_DECODE_TO_TARGET, 2, bytes, size);
+	assert_int_equal(seen.n, 3);
+	assert_int_equal(seen.records[0].kind, KD_DECODE_DAMAGED);
+	assert_int_equal(seen.records[1].kind, KD_DECODE_NOTE);
+	assert_string_equal(seen.records[1].summary, "\"link down:\\n\"");
+	assert_int_equal(seen.records[2].kind, KD_DECODE_PACKET);
+	kd_decoder_destroy(d);
+}
+
 static void test_datagrams(void **state)
 {
 	struct kd_decoder *d = start(true);
@@ -379,6 +398,7 @@ static void feed_everything(struct kd_decoder *d)
 		kd_decoder_feed(d, KD_DECODE_TO_TARGET, i, "b", 1);
 		kd_decoder_feed(d, KD_DECODE_FROM_TARGET, i, bytes, n / 2 + 8);
 	}
+	kd_decoder_note(d, n_wire_vectors, "link down: gone", 15);
 	kd_decoder_finish(d);
 }
 
@@ -535,6 +555,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_turned_bits_are_damage),
 		cmocka_unit_test(test_repeats_are_marked),
 		cmocka_unit_test(test_machine_is_learnt),
+		cmocka_unit_test(test_notes_end_packets),
 		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test(test_bad_payload_is_reported),
 		cmocka_unit_test(test_text_output),

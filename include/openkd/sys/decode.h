@@ -33,13 +33,14 @@ enum kd_decode_kind {
 	KD_DECODE_BREAK_IN, /**< break-in bytes outside packets */
 	KD_DECODE_NOISE,    /**< bytes of no packet: text of a boot loader, rests of lost packets */
 	KD_DECODE_DAMAGED,  /**< began like a packet, but is cut or its sums are wrong: `problem` */
+	KD_DECODE_NOTE,     /**< no bytes: what kd_decoder_note() said is in `summary` */
 };
 
 /** One thing on the wire. Valid during the callback, and so is all it points at. */
 struct kd_decode_record {
 	enum kd_decode_kind kind;
-	enum kd_decode_direction direction;
-	uint64_t number;        /**< 1, 2, 3... of this decoder */
+	enum kd_decode_direction direction; /**< of a NOTE: no meaning */
+	uint64_t number;                    /**< 1, 2, 3... of this decoder */
 	uint64_t time_ns;       /**< when its last byte came, as told to kd_decoder_feed() */
 	uint64_t elapsed_ns;    /**< since the first byte of the recording */
 	uint64_t stream_offset; /**< of bytes[0] in its direction */
@@ -99,6 +100,13 @@ void kd_decoder_destroy(struct kd_decoder *decoder);
 /** Bytes of one read or write. `time_ns` from any clock; should not go backwards. */
 void kd_decoder_feed(struct kd_decoder *decoder, enum kd_decode_direction direction,
 		     uint64_t time_ns, const void *bytes, size_t size);
+
+/**
+ * Something happened to the connection ("link down: ..."). What was unfinished is reported: the
+ * bytes behind belong to no packet before. `text` need not be terminated; control characters are
+ * escaped.
+ */
+void kd_decoder_note(struct kd_decoder *decoder, uint64_t time_ns, const char *text, size_t size);
 
 /** The recording is over: report what is left in the streams. */
 void kd_decoder_finish(struct kd_decoder *decoder);
