@@ -32,8 +32,11 @@ static size_t entry_offset(const struct kd_fake *f, uint64_t va, unsigned level)
 	return (size_t)((va >> (12 + bits * (level - 1))) & ((1u << bits) - 1)) * f->word;
 }
 
+/* The debugger may have written anything into the tables. */
 static uint64_t get_entry(const struct kd_fake *f, uint64_t pa)
 {
+	if (pa > f->ram_size - f->word)
+		return 0;
 	return kd_get_sized(f->ram + pa, f->word);
 }
 
@@ -58,6 +61,8 @@ static uint64_t find_pte(struct kd_fake *f, uint64_t va, bool grow)
 			kd_put_sized(f->ram + at, f->word, entry);
 		}
 		table = frame_of(entry);
+		if (table > f->ram_size - PAGE)
+			return 0;
 	}
 	return table + entry_offset(f, va, 1);
 }
@@ -69,6 +74,8 @@ void kd_fake_map(struct kd_fake *f, uint64_t address, size_t size, bool is_user)
 	for (uint64_t va = address & ~(uint64_t)(PAGE - 1); va < address + size; va += PAGE) {
 		const uint64_t pte = find_pte(f, va, true);
 
+		if (!pte)
+			abort();
 		if (!(get_entry(f, pte) & PTE_VALID))
 			kd_put_sized(
 				f->ram + pte, f->word,
