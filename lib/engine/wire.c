@@ -216,23 +216,26 @@ static void send_break(struct kd_session *s, uint64_t now)
 }
 
 /*
- * While nobody answers: RESET (a halted target repeats its state), and a break-in between two of
- * them if the user wants one. Never faster than once a second, and never a RESET to a target that
- * was heard to run.
+ * While nobody answers: RESET (a halted target repeats its state), then, if the user wants to stop
+ * a running one, a break-in byte and the silence that makes it count; then again. A target that was
+ * heard to run gets no RESET: its break-in poll would eat it byte by byte.
  */
 static void probe(struct kd_session *s, uint64_t now)
 {
 	struct kd__wire *w = s->wire;
-	bool want_break = s->options.initial_break && !w->initial_break_done;
+	bool want_break = s->options.initial_break && !w->initial_break_done && may_break(s);
 
 	if (now < w->next_probe)
 		return;
-	w->next_probe = now + second + second / 2;
-	if (s->state == KD_SESSION_CONNECTING &&
-	    (w->probes == 0 || (want_break && w->probes % 2 == 0)))
+	if (s->state == KD_SESSION_CONNECTING && (w->probes == 0 || want_break) &&
+	    w->probes % 2 == 0) {
 		kd_link_reset(&w->link, now);
-	else if (want_break && may_break(s))
-		send_break(s, now);
+		w->next_probe = now + (w->is_serial_line ? second : second / 4);
+	} else {
+		if (want_break)
+			send_break(s, now);
+		w->next_probe = now + break_retry;
+	}
 	w->probes++;
 }
 
