@@ -45,8 +45,9 @@ struct kd_link_config {
 	/* Silence after which the outstanding packet is sent again: 500 ms; serial line 2 s. */
 	uint64_t ack_wait;
 	/*
-	 * Target: silence after a break-in byte that makes it count: byte_gap. Debugger: so long
-	 * behind a break-in byte no RESET is sent: 1.2 s.
+	 * Target: silence after a break-in byte that makes it count: byte_gap. Debugger: silence
+	 * that every target notices, 1.2 s: so long behind a break-in byte no RESET is sent, and
+	 * from the third transmission on it takes the place of a shorter ack_wait.
 	 */
 	uint64_t break_quiet;
 	/* Never send two RESETs closer than this: 1 s; target 250 ms. */

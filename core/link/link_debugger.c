@@ -166,8 +166,8 @@ static void debugger_data(struct kd_link *l, const struct kd_packet_hdr *hdr,
 /* With nothing outstanding there is nothing that we could repeat. */
 static void debugger_resend(struct kd_link *l)
 {
-	if (l->tx_outstanding && l->tx_copies)
-		kd__link_retransmit(l);
+	if (l->tx_outstanding)
+		kd__link_resend(l);
 }
 
 /*

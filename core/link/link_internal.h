@@ -56,6 +56,7 @@ void kd__link_ack(struct kd_link *l, uint32_t id);
 void kd__link_acked(struct kd_link *l);
 void kd__link_transmit(struct kd_link *l);
 void kd__link_retransmit(struct kd_link *l);
+void kd__link_resend(struct kd_link *l);
 void kd__link_renumber(struct kd_link *l, bool send_now);
 void kd__link_drop(struct kd_link *l, bool in_doubt);
 uint32_t kd__link_tries(const struct kd_link *l);

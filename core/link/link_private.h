@@ -54,8 +54,8 @@ struct kd_link {
 	bool rx_drain;     /* silence followed: what is incomplete stays incomplete */
 	bool rx_doubt; /* what comes is the rest of a packet without a header, since doubt_since */
 	uint64_t skipped; /* the last eight bytes that the hunt passed, the youngest lowest */
-	bool break_seen; /* hunting: a 0x62 that neither garbage nor silence followed yet */
-	bool complained; /* a RESEND was sent in this loss episode */
+	bool break_seen;  /* hunting: a 0x62 that neither garbage nor silence followed yet */
+	bool complained;  /* a RESEND was sent in this loss episode */
 	uint64_t last_rx, complained_at, doubt_since;
 	uint16_t want_type; /* target: 0, or the only type that is taken */
 	uint32_t odd_run;   /* consecutive packets with an id that no stream uses */

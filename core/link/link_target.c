@@ -66,7 +66,7 @@ static void target_data(struct kd_link *l, const struct kd_packet_hdr *hdr, cons
 static void target_resend(struct kd_link *l)
 {
 	if (l->tx_outstanding)
-		kd__link_retransmit(l);
+		kd__link_resend(l);
 	else
 		kd__link_event(l, KD_LINK_RESEND_ASKED);
 }
@@ -91,7 +91,11 @@ static void target_silence(struct kd_link *l)
 	l->tx_tries = kd__link_tries(l);
 	l->counters.breakins++;
 	kd__link_event(l, KD_LINK_BREAKIN);
-	target_resend(l);
+	/* There was silence: no storm can come of it. */
+	if (l->tx_outstanding)
+		kd__link_retransmit(l);
+	else
+		kd__link_event(l, KD_LINK_RESEND_ASKED);
 }
 
 /* As if the machine had just started: the next packet carries SYNC again. */

@@ -10,6 +10,8 @@ enum {
 	 */
 	MAX_WAITS = 4,
 	OFF_ID = 8,
+	/* After so many copies a longer silence is tried. */
+	QUICK_COPIES = 2,
 };
 
 static struct kd_link_control *control_at(struct kd_link *l, size_t i)
@@ -103,16 +105,24 @@ void kd__link_transmit(struct kd_link *l)
 	l->tx_written = 0;
 }
 
-/*
- * A copy that is still being written will do: what was asked for before it arrived cannot be
- * about it.
- */
+/* A copy that is still being written will do. */
 void kd__link_retransmit(struct kd_link *l)
 {
 	if (l->tx_pending)
 		return;
 	l->counters.retransmits++;
 	kd__link_transmit(l);
+}
+
+/*
+ * RESEND for the outstanding packet: the first is obeyed at once, later ones when the line is
+ * silent. NT's receiver takes every four leader bytes of a payload for a header, complains about
+ * each, and finds its way back only in a pause: obeying all of it never ends.
+ */
+void kd__link_resend(struct kd_link *l)
+{
+	if (l->tx_copies == 1)
+		kd__link_retransmit(l);
 }
 
 /* The ids restarted: the outstanding packet counts as never sent. */
@@ -271,19 +281,28 @@ void kd_link_output_done(struct kd_link *l, size_t size, uint64_t now)
 		data_written(l, size, now);
 }
 
+/* From the third copy on the silence is long enough for NT to leave a packet that was cut. */
+static uint64_t ack_wait(const struct kd_link *l)
+{
+	bool is_quick = l->tx_copies <= QUICK_COPIES || l->cfg.ack_wait > l->cfg.break_quiet;
+
+	return is_quick ? l->cfg.ack_wait : l->cfg.break_quiet;
+}
+
 /*
  * Silence is counted from the last byte in either direction: a peer that is talking has not seen
  * our packet out yet. Not for ever, though: text may come without end.
  */
 uint64_t kd__link_ack_deadline(const struct kd_link *l)
 {
+	uint64_t wait = ack_wait(l);
 	uint64_t limit = l->tx_done_at;
 	uint64_t quiet_since = l->last_rx > l->tx_done_at ? l->last_rx : l->tx_done_at;
-	uint64_t due = kd__time_add(quiet_since, l->cfg.ack_wait);
+	uint64_t due = kd__time_add(quiet_since, wait);
 
 	if (!l->tx_outstanding || l->tx_pending)
 		return KD_TIME_NEVER;
 	for (size_t i = 0; i < MAX_WAITS; i++)
-		limit = kd__time_add(limit, l->cfg.ack_wait);
+		limit = kd__time_add(limit, wait);
 	return due < limit ? due : limit;
 }

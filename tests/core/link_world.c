@@ -20,7 +20,7 @@ enum {
 	MAX_PRINTS = 4,
 	MAX_REQUESTS = 6,
 	MAX_RUN_MS = 30,
-	PATIENCE_MS = 4000,
+	PATIENCE_MS = 5000,
 	SILENCE_MS = 1250,
 };
 
@@ -231,11 +231,20 @@ static uint64_t link_target_deadline(void *self)
 	return t->kernel->is_running ? t->kernel->wake : kd_link_deadline(&t->link);
 }
 
+/* Nobody listens: NT's prints do not even try. */
+static bool is_print_useless(const struct world_link_target *t)
+{
+	return t->kernel->n_prints && t->n_given_up && !kd_link_is_peer_heard(&t->link);
+}
+
 static void link_target_tick(void *self, uint64_t now)
 {
 	struct world_link_target *t = self;
 
-	if (t->kernel->is_running && now >= t->kernel->wake) {
+	if (t->kernel->is_running && now >= t->kernel->wake && is_print_useless(t)) {
+		t->kernel->n_prints--;
+		world_kernel_run(t->kernel, now);
+	} else if (t->kernel->is_running && now >= t->kernel->wake) {
 		world_kernel_wake(t->kernel);
 		/* As NT: what came while it ran was polled away. */
 		target_send(t, &t->kernel->out, now);
@@ -407,6 +416,7 @@ static void debugger_event(struct world_debugger *d, const struct kd_link_event 
 		d->n_gave_up++;
 		d->is_waiting = d->is_continuing = d->is_halted = false;
 		break;
+	case KD_LINK_RESET_SEEN: /* a reply that was on its way is gone */ d->asked = true; break;
 	case KD_LINK_RESTARTED:
 		d->n_restarts++;
 		forget(d);

@@ -271,6 +271,10 @@ static const struct link_case debugger[] = {
 	  "= packet 3 80800000 prompt\n" "> ack 80800000\n" "< ack 80800000\n" "= acked\n" },
 	{ "RESEND while unacknowledged: again, same id", KD_LINK_DEBUGGER,
 	  UP READ "< resend\n" "> data 2 80800000 01__read\n" "? retransmits 1\n" },
+	{ "a RESEND storm: one retransmission at once, the next in silence", KD_LINK_DEBUGGER,
+	  UP READ "< resend\n" "> data 2 80800000 01__read\n" "< resend\n" "< resend\n" "+ 400\n"
+	  "< resend\n" "+ 499\n" "< resend\n" "+ 500\n" "> data 2 80800000 01__read\n"
+	  "< resend\n" "+ 1199\n" "+ 1\n" "> data 2 80800000 01__read\n" "? retransmits 3\n" },
 	{ "RESEND otherwise: ignored", KD_LINK_DEBUGGER,
 	  UP "< resend\n" READ "< ack 80800000\n" "= acked\n" "< resend\n" "+ 5000\n"
 	  "? resends_seen 2\n" "? retransmits 0\n" },
@@ -296,9 +300,9 @@ static const struct link_case debugger[] = {
 	  UP READ "! reset\n" "> reset\n" "< reset\n" "= reset-seen\n" "+ 500\n"
 	  "> data 2 80800000 01__read\n" },
 	{ "no ACK: again with the same id, four times, then RESET", KD_LINK_DEBUGGER,
-	  UP READ "+ 500\n" "> data 2 80800000 01__read\n" "+ 500\n" "> data 2 80800000 01__read\n"
-	  "+ 500\n" "> data 2 80800000 01__read\n" "+ 500\n" "> data 2 80800000 01__read\n"
-	  "+ 499\n" "+ 1\n" "= gave-up\n" "> reset\n" "+ 9000\n" "? retransmits 4\n"
+	  UP READ "+ 500\n" "> data 2 80800000 01__read\n" "+ 500\n"
+	  "> data 2 80800000 01__read\n" "+ 1200\n" "> data 2 80800000 01__read\n" "+ 1200\n"
+	  "> data 2 80800000 01__read\n" "+ 1199\n" "+ 1\n" "= gave-up\n" "> reset\n" "+ 9000\n" "? retransmits 4\n"
 	  "? resets_sent 1\n" },
 	{ "text without end does not hold a retransmission back for ever", KD_LINK_DEBUGGER,
 	  UP READ "+ 400\n" "< text x\n" "+ 240\n" "< text x\n" "+ 240\n" "< text x\n" "+ 240\n"
