@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -15,6 +17,7 @@
 
 #include "core/wire/api.h"
 #include "core/wire/packet.h"
+#include "lib/io/pcapng.h"
 #include "tests/core/wire_rows.h"
 #include "tests/core/wire_vectors.h"
 
@@ -495,6 +498,76 @@ static void test_fields(void **state)
 	kd_decoder_destroy(d);
 }
 
+/* A recording as lib/io writes it; link_type 1 is Ethernet, which is none of ours. */
+static void write_recording(const char *path, uint16_t link_type)
+{
+	struct kd_pcapng_packet p = { .comment = "link up", .time_ns = 5000000000 };
+	struct kd_pcapng_writer *w = NULL;
+	uint8_t bytes[KD_PACKET_MAX];
+
+	assert_int_equal(kd_pcapng_writer_create(path, "test", NULL, 100, &w, NULL), KD_OK);
+	assert_int_equal(kd_pcapng_add_interface(w, link_type, "t", NULL, &p.interface_id, NULL),
+			 KD_OK);
+	assert_int_equal(kd_pcapng_write(w, &p, NULL), KD_OK);
+	p.comment = NULL;
+	p.data = bytes;
+	p.size = vector("S1", bytes);
+	p.direction = KD_PCAPNG_INBOUND;
+	p.time_ns++;
+	assert_int_equal(kd_pcapng_write(w, &p, NULL), KD_OK);
+	p.size = vector("S2", bytes);
+	p.direction = KD_PCAPNG_OUTBOUND;
+	p.time_ns += 2000;
+	assert_int_equal(kd_pcapng_write(w, &p, NULL), KD_OK);
+	assert_int_equal(kd_pcapng_writer_close(w, NULL), KD_OK);
+}
+
+static enum kd_status decode_file(const char *path, struct kd_error *err)
+{
+	struct kd_decoder_config config = KD_DECODER_CONFIG_INIT;
+
+	memset(&seen, 0, sizeof(seen));
+	config.fn = see;
+	config.ctx = &seen;
+	return kd_decode_file(path, &config, err);
+}
+
+static void test_files(void **state)
+{
+	char folder[] = "/tmp/test_kd_decode.XXXXXX", path[64];
+	struct kd_error err;
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/a.pcapng", folder);
+	assert_int_equal(decode_file(path, &err), KD_E_NOT_FOUND);
+	assert_non_null(strstr(err.text, path));
+
+	write_recording(path, KD_LINKTYPE_USER0);
+	assert_int_equal(decode_file(path, &err), KD_OK);
+	assert_int_equal(seen.n, 3);
+	assert_string_equal(seen.records[0].summary, "\"link up\"");
+	assert_string_equal(seen.records[1].summary, "IO_PRINT_STRING text=\"Hi\\n\"");
+	assert_int_equal(seen.records[1].direction, KD_DECODE_FROM_TARGET);
+	assert_int_equal(seen.records[2].type, KD_PACKET_ACKNOWLEDGE);
+	assert_int_equal(seen.records[2].direction, KD_DECODE_TO_TARGET);
+
+	/* the recorder was killed while it wrote the last block */
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, st.st_size - 10), 0);
+	assert_int_equal(decode_file(path, &err), KD_E_TRUNCATED);
+	assert_int_equal(seen.n, 2);
+
+	write_recording(path, 1);
+	assert_int_equal(decode_file(path, &err), KD_E_UNSUPPORTED);
+	assert_int_equal(seen.n, 0);
+	assert_int_equal(truncate(path, 3), 0);
+	assert_int_not_equal(decode_file(path, &err), KD_OK);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 static void test_bad_configurations(void **state)
 {
 	struct kd_decoder_config config = KD_DECODER_CONFIG_INIT;
@@ -562,6 +635,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_json_output),
 		cmocka_unit_test(test_json_values),
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_bad_configurations),
 		cmocka_unit_test(test_junk),
 	};
