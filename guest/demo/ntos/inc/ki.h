@@ -86,7 +86,6 @@ NORETURN VOID KiStartIdle(PVOID StackTop, VOID (*Routine)(VOID));
 VOID KiApplicationProcessorMain(PKPCR Pcr);
 /** Make every processor forget its translations. Not with interrupts off. */
 VOID KeFlushEntireTb(VOID);
-BOOLEAN KiPollFreezeExecution(VOID);
 VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID KiIpiWithExceptionFrame(PKTRAP_FRAME TrapFrame);
 

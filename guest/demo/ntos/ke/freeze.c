@@ -41,44 +41,39 @@ static VOID halt_for_ipi(VOID)
 	KiWriteCr8(irql);
 }
 
-/** The IPI of a stop arrived: stay here until the owner thaws us. */
-VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
+static VOID stay_frozen(PKTRAP_FRAME tf, PKEXCEPTION_FRAME ex, BOOLEAN halt)
 {
 	PKPRCB prcb = KeGetCurrentPrcb();
 
-	if ((get_state(prcb) & KI_FREEZE_MASK) != KI_FREEZE_REQUEST)
-		return;
-	KiSaveProcessorState(TrapFrame, ExceptionFrame);
-	KeGetPcr()->Irql = (KIRQL)TrapFrame->PreviousIrql;
+	KiSaveProcessorState(tf, ex);
 	set_state(prcb, KI_FREEZE_FROZEN);
 	while ((get_state(prcb) & KI_FREEZE_MASK) != KI_FREEZE_THAW) {
-		if ((get_state(prcb) & KI_FREEZE_ACTIVE) == 0) {
+		if ((get_state(prcb) & KI_FREEZE_ACTIVE) != 0) {
+			KdSwitchProcessor(&prcb->ProcessorState.ContextFrame);
+			set_state(prcb, KI_FREEZE_FROZEN);
+			HalRequestIpi(KiSwitchedBy[prcb->Number], KI_VECTOR_IPI);
+		} else if (halt) {
 			halt_for_ipi();
-			continue;
+		} else {
+			KiPause();
 		}
-		KdSwitchProcessor(&prcb->ProcessorState.ContextFrame);
-		set_state(prcb, KI_FREEZE_FROZEN);
-		HalRequestIpi(KiSwitchedBy[prcb->Number], KI_VECTOR_IPI);
 	}
-	KiRestoreProcessorState(TrapFrame, ExceptionFrame);
+	KiRestoreProcessorState(tf, ex);
 	set_state(prcb, KI_FREEZE_RUNNING);
 }
 
-/**
- * For loops that wait with interrupts off: if another CPU wants us to stop, take the IPI now.
- * @return TRUE if we were stopped meanwhile.
- */
-BOOLEAN KiPollFreezeExecution(VOID)
+static BOOLEAN is_asked_to_freeze(VOID)
 {
-	ULONG64 irql;
+	return (get_state(KeGetCurrentPrcb()) & KI_FREEZE_MASK) == KI_FREEZE_REQUEST;
+}
 
-	if ((get_state(KeGetCurrentPrcb()) & KI_FREEZE_MASK) != KI_FREEZE_REQUEST)
-		return FALSE;
-	irql = KiReadCr8();
-	KiWriteCr8(CLOCK_LEVEL);
-	__asm__ volatile("sti; nop; nop; cli" : : : "memory");
-	KiWriteCr8(irql);
-	return TRUE;
+/** The IPI of a stop arrived, and is acknowledged: stay here until the owner thaws us. */
+VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
+{
+	if (is_asked_to_freeze()) {
+		KeGetPcr()->Irql = TrapFrame->PreviousIrql;
+		stay_frozen(TrapFrame, ExceptionFrame, TRUE);
+	}
 }
 
 static VOID wait_for_state(PKPRCB target, ULONG state)
@@ -97,7 +92,11 @@ BOOLEAN KeFreezeExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFra
 		return enable;
 	}
 	while (__atomic_exchange_n(&KiFreezeLock, 1, __ATOMIC_ACQUIRE) != 0) {
-		KiPollFreezeExecution();
+		/* Another CPU was first and may be waiting for us. Its IPI can't be counted on: a
+		 * breakpoint may have stopped us in the very routine that answers it, so neither
+		 * wait for it nor halt. */
+		if (is_asked_to_freeze())
+			stay_frozen(TrapFrame, ExceptionFrame, FALSE);
 		KiPause();
 	}
 	KiFreezeOwner = prcb->Number;

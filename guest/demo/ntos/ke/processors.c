@@ -78,7 +78,7 @@ static VOID initialize_pcr(PKPCR pcr, ULONG number)
 /** Processor 0, first thing: its PCR, tables and interrupt stacks are static. */
 INIT_FUNCTION VOID KiInitializeBootProcessor(VOID)
 {
-	static UCHAR stacks[3][0x2000] __attribute__((aligned(16)));
+	static UCHAR stacks[3][KERNEL_STACK_SIZE] __attribute__((aligned(16)));
 	ULONG_PTR tops[3];
 
 	for (ULONG i = 0; i < 3; i++)
@@ -131,9 +131,10 @@ VOID KiApplicationProcessorMain(PKPCR Pcr)
 	ULONG_PTR tops[3];
 
 	KiWriteCr3(MmSystemPageTable); /* the starter's had the low page mapped */
-	stacks = ExAllocatePoolWithTag(NonPagedPool, 3 * 0x2000, POOL_TAG('I', 's', 't', ' '));
+	stacks = ExAllocatePoolWithTag(NonPagedPool, 3 * KERNEL_STACK_SIZE,
+				       POOL_TAG('I', 's', 't', ' '));
 	for (ULONG i = 0; i < 3; i++)
-		tops[i] = (ULONG_PTR)stacks + (i + 1) * 0x2000;
+		tops[i] = (ULONG_PTR)stacks + (i + 1) * KERNEL_STACK_SIZE;
 	KiInitializeDescriptors(Pcr, tops);
 	KiInitializeMachine(Pcr);
 	KiIdentifyProcessor(&Pcr->Prcb);
