@@ -68,7 +68,8 @@ enum kd_status kd_endpoint_parse(const char *text, struct kd_endpoint *ep_ret,
 size_t kd_endpoint_text(const struct kd_endpoint *ep, char *text, size_t size);
 
 /*
- * The forms for help texts, `FORM  what it is`, a few lines each: index 0, 1, ... until NULL. Static.
+ * The forms for help texts, `FORM  what it is`, a few lines each: index 0, 1, ... until NULL.
+ * Static.
  */
 const char *kd_endpoint_help(size_t index);
 

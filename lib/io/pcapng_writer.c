@@ -339,6 +339,9 @@ enum kd_status kd_pcapng_write(struct kd_pcapng_writer *w, const struct kd_pcapn
 
 	if (w->broken.status != KD_OK)
 		return broken(w, err);
+	/* A backlog is left only by a slow reader: it may have caught up. */
+	if (w->is_direct && w->n > 0 && hand_over(w, err) != KD_OK)
+		return broken(w, err);
 	if (packet->size > KD_PCAPNG_DATA_MAX || packet->interface_id >= w->n_interfaces)
 		return kd_error_set(err, KD_E_TOO_BIG, 0,
 				    "a packet of %zu bytes at interface %u can't be recorded",
