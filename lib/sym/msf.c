@@ -12,6 +12,7 @@ enum {
 	BLOCK_MIN = 512,
 	BLOCK_MAX = 65536,
 	STREAMS_MAX = 65536,
+	PREVIOUS_DIRECTORY = 0, /* stream 0: its blocks may be in use again */
 };
 
 #define NIL 0xFFFFFFFFu
@@ -92,7 +93,7 @@ static enum kd_status load_directory(struct kd_msf *m, struct kd_error *err)
 
 static enum kd_status parse_directory(struct kd_msf *m, struct kd_error *err)
 {
-	uint64_t at;
+	uint64_t at, n_used = 0;
 
 	m->n_streams = kd_get32(m->directory);
 	at = 4 + 4 * (uint64_t)m->n_streams;
@@ -111,7 +112,12 @@ static enum kd_status parse_directory(struct kd_msf *m, struct kd_error *err)
 		m->streams[i].size = size;
 		m->streams[i].blocks = m->directory + at;
 		at += 4 * (uint64_t)blocks_of(m, size);
+		n_used += i == PREVIOUS_DIRECTORY ? 0 : blocks_of(m, size);
 	}
+	/* Streams share no blocks. So what is copied out of split ones stays below the file's size.
+	 */
+	if (n_used > m->n_blocks)
+		return damaged(0, "its streams together are larger than the file", err);
 	return KD_OK;
 }
 
@@ -131,6 +137,8 @@ enum kd_status kd_msf_open(struct kd_msf *m, const uint8_t *bytes, size_t size,
 	if (m->block_size < BLOCK_MIN || m->block_size > BLOCK_MAX ||
 	    (m->block_size & (m->block_size - 1)))
 		return damaged(0x20, "its block size is impossible", err);
+	if ((uint64_t)m->n_blocks * m->block_size > size)
+		return damaged(size, "the file is cut short", err);
 	status = load_directory(m, err);
 	if (status == KD_OK)
 		status = parse_directory(m, err);

@@ -11,17 +11,13 @@ enum {
 	STREAM_DBI = 3,
 	DBI_HEADER = 64,
 	MODULE_FIXED = 0x40,
-	CONTRIBUTION_V60 = 28,
-	CONTRIBUTION_V2 = 32,
 	DBG_OMAP_FROM_SOURCE = 4,
 	DBG_SECTIONS = 5,
 	DBG_ORIGINAL_SECTIONS = 10,
 	SECTION_HEADER = 40,
 };
 
-#define CONTRIBUTIONS_V60 0xF12EBA2Du
-#define CONTRIBUTIONS_V2  0xF13151E4u
-#define NAMES_SIGNATURE   0xEFFEEFFEu
+#define NAMES_SIGNATURE 0xEFFEEFFEu
 
 /* --- cursor --- */
 
@@ -257,13 +253,28 @@ static enum kd_status load_debug_header(struct kd_pdb *pdb, const uint8_t *table
 	return load_sections(pdb, sections, err);
 }
 
-/* --- modules and contributions --- */
+/* --- modules --- */
+
+/*
+ * A stream belongs to one module. Damaged files give one stream to thousands; reading it once for
+ * each would take forever.
+ */
+static uint16_t claim(uint8_t *claimed, uint16_t stream)
+{
+	uint8_t bit = (uint8_t)(1u << stream % 8);
+
+	if (stream == PDB_STREAM_NONE || (claimed[stream / 8] & bit))
+		return PDB_STREAM_NONE;
+	claimed[stream / 8] |= bit;
+	return stream;
+}
 
 static enum kd_status load_modules(struct kd_pdb *pdb, const uint8_t *bytes, uint32_t size,
 				   struct kd_error *err)
 {
 	struct kd_cursor c = kd__cursor(bytes, size);
 	size_t cap = KD_MIN((size_t)size / (MODULE_FIXED + 2) + 1, (size_t)PDB_MODULES_MAX);
+	uint8_t claimed[65536 / 8] = { 0 };
 
 	pdb->modules = calloc(cap, sizeof *pdb->modules);
 	if (!pdb->modules)
@@ -271,7 +282,7 @@ static enum kd_status load_modules(struct kd_pdb *pdb, const uint8_t *bytes, uin
 	while (pdb->n_modules < cap && (size_t)(c.end - c.p) >= MODULE_FIXED) {
 		struct pdb_module *m = &pdb->modules[pdb->n_modules];
 
-		m->stream = kd_get16(c.p + 0x22);
+		m->stream = claim(claimed, kd_get16(c.p + 0x22));
 		m->symbols_size = kd_get32(c.p + 0x24);
 		m->c11_size = kd_get32(c.p + 0x28);
 		m->c13_size = kd_get32(c.p + 0x2C);
@@ -285,39 +296,6 @@ static enum kd_status load_modules(struct kd_pdb *pdb, const uint8_t *bytes, uin
 		if (!c.ok)
 			break;
 	}
-	return KD_OK;
-}
-
-static int by_rva(const void *a, const void *b)
-{
-	const struct pdb_contribution *x = a, *y = b;
-
-	return x->rva < y->rva ? -1 : x->rva > y->rva;
-}
-
-static enum kd_status load_contributions(struct kd_pdb *pdb, const uint8_t *bytes, uint32_t size,
-					 struct kd_error *err)
-{
-	uint32_t version = size >= 4 ? kd_get32(bytes) : 0, each, n;
-
-	if (version != CONTRIBUTIONS_V60 && version != CONTRIBUTIONS_V2)
-		return KD_OK; /* lines and nothing else depend on them */
-	each = version == CONTRIBUTIONS_V2 ? CONTRIBUTION_V2 : CONTRIBUTION_V60;
-	n = (size - 4) / each;
-	pdb->contributions = calloc((size_t)n + 1, sizeof *pdb->contributions);
-	if (!pdb->contributions)
-		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
-	for (uint32_t i = 0; i < n; i++) {
-		const uint8_t *p = bytes + 4 + (size_t)i * each;
-		struct pdb_contribution *out = &pdb->contributions[pdb->n_contributions];
-
-		if (!kd__pdb_rva(pdb, kd_get16(p), kd_get32(p + 4), &out->rva))
-			continue;
-		out->size = kd_get32(p + 8);
-		out->module = kd_get16(p + 0x10);
-		pdb->n_contributions++;
-	}
-	qsort(pdb->contributions, pdb->n_contributions, sizeof *pdb->contributions, by_rva);
 	return KD_OK;
 }
 
@@ -356,15 +334,16 @@ static enum kd_status load_dbi(struct kd_pdb *pdb, struct kd_error *err)
 	pdb->info.dbi_age = kd_get32(dbi + 8);
 	pdb->info.is_stripped = kd_get16(dbi + 0x38) & 2;
 	pdb->info.machine = kd_get16(dbi + 0x3A);
+	pdb->gsi_stream = kd_get16(dbi + 0xC);
+	pdb->psi_stream = kd_get16(dbi + 0x10);
 	pdb->symbols_stream = kd_get16(dbi + 0x14);
 	status = find_substreams(dbi, size, at, sizes, err);
 	if (status == KD_OK)
 		status = load_debug_header(pdb, dbi + at[SUB_DEBUG], sizes[SUB_DEBUG], err);
 	if (status == KD_OK)
 		status = load_modules(pdb, dbi + at[SUB_MODULES], sizes[SUB_MODULES], err);
-	if (status == KD_OK)
-		status = load_contributions(pdb, dbi + at[SUB_CONTRIBUTIONS],
-					    sizes[SUB_CONTRIBUTIONS], err);
+	pdb->raw_contributions = dbi + at[SUB_CONTRIBUTIONS];
+	pdb->raw_contributions_size = sizes[SUB_CONTRIBUTIONS];
 	return status;
 }
 
@@ -401,10 +380,9 @@ void kd_pdb_close(struct kd_pdb *pdb)
 	if (!pdb)
 		return;
 	kd__pdb_index_free(pdb);
-	kd__pdb_lines_free(pdb);
+	kd__pdb_arena_free(pdb);
+	kd__pdb_modules_free(pdb);
 	kd__types_free(pdb->types);
-	free(pdb->modules);
-	free(pdb->contributions);
 	free(pdb->sections);
 	free(pdb->omap);
 	kd_msf_close(&pdb->msf);

@@ -54,6 +54,11 @@ const struct kd_pdb_symbol *kd_pdb_at(struct kd_pdb *pdb, uint32_t rva);
 const struct kd_pdb_symbol *kd_pdb_after(struct kd_pdb *pdb, uint32_t rva);
 const struct kd_pdb_symbol *kd_pdb_find(struct kd_pdb *pdb, const char *name);
 
+/* Value and type of a named constant (enumerators, `static const`). KD_E_NOT_FOUND; KD_E_MALFORMED.
+ */
+enum kd_status kd_pdb_constant(struct kd_pdb *pdb, const char *name, uint64_t *value_ret,
+			       uint32_t *type_ret);
+
 struct kd_pdb_line {
 	const char *file;
 	uint32_t line;

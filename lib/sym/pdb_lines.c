@@ -127,36 +127,13 @@ static void load(struct kd_pdb *pdb, struct pdb_module *m)
 		qsort(m->lines, m->n_lines, sizeof *m->lines, by_rva);
 }
 
-void kd__pdb_lines_free(struct kd_pdb *pdb)
-{
-	for (size_t i = 0; pdb->modules && i < pdb->n_modules; i++)
-		free(pdb->modules[i].lines);
-}
-
-static const struct pdb_contribution *contribution_at(const struct kd_pdb *pdb, uint32_t rva)
-{
-	size_t low = 0, high = pdb->n_contributions;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (pdb->contributions[mid].rva <= rva)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low == 0 || rva - pdb->contributions[low - 1].rva >= pdb->contributions[low - 1].size)
-		return NULL;
-	return &pdb->contributions[low - 1];
-}
-
 enum kd_status kd_pdb_line_at(struct kd_pdb *pdb, uint32_t rva, struct kd_pdb_line *ret)
 {
-	const struct pdb_contribution *c = contribution_at(pdb, rva);
+	const struct pdb_contribution *c = kd__pdb_contribution_at(pdb, rva);
 	struct pdb_module *m;
 	size_t low = 0, high;
 
-	if (!c || c->module >= pdb->n_modules)
+	if (!c)
 		return KD_E_NOT_FOUND;
 	m = &pdb->modules[c->module];
 	load(pdb, m);

@@ -56,7 +56,9 @@ enum kd_status kd_types_describe(struct kd_pdb *pdb, uint32_t type, struct kd_ty
  * KD_E_NOT_FOUND. *at starts as 0 and is opaque.
  */
 struct kd_type_iter {
-	uint32_t list, offset, n_lists;
+	uint32_t list, offset;
+	uint32_t n_read; /* bytes of lists so far */
+	bool has_begun;
 };
 enum kd_status kd_types_next(struct kd_pdb *pdb, const struct kd_type_desc *desc,
 			     struct kd_type_iter *at, struct kd_type_field *ret);

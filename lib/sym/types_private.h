@@ -31,14 +31,21 @@ enum {
 	LF_ONEMETHOD = 0x1511,
 	LF_INTERFACE = 0x1519,
 	PROPERTY_FORWARD = 0x80,
+	PADDING = 0xF0,      /* in field lists: low four bits say how many bytes to skip */
 	TYPE_DEPTH_MAX = 32, /* chains of modifiers, arrays of arrays, pointers to pointers */
 };
 
 struct kd_types {
 	const uint8_t *bytes; /* records */
 	uint32_t size, first, n;
-	uint32_t *offsets;         /* of record `first + i` */
-	uint32_t *buckets, *chain; /* names of definitions -> index + 1 */
+	const uint8_t *marks; /* {type, offset} every few KiB, where the linker left them */
+	uint32_t n_marks;
+	const uint8_t *hashes; /* u32 a type: bucket of its name, for most definitions */
+	uint32_t n_hash_buckets;
+	uint32_t n_walks;          /* records that were looked for by marks */
+	bool is_damaged;           /* `n` is what could be read */
+	uint32_t *offsets;         /* of record `first + i`; NULL: not needed so far */
+	uint32_t *buckets, *chain; /* names of definitions -> index + 1; NULL: as above */
 	uint32_t n_buckets;
 };
 
@@ -49,11 +56,16 @@ struct kd_definition {
 	const char *name;
 };
 
+/* KD_E_NOT_FOUND: the PDB has none; KD_E_MALFORMED: damaged. */
 enum kd_status kd__types_get(struct kd_pdb *pdb, struct kd_types **ret, struct kd_error *err);
-bool kd__types_record(const struct kd_types *t, uint32_t type, uint16_t *kind_ret,
+bool kd__types_record(struct kd_types *t, uint32_t type, uint16_t *kind_ret,
 		      struct kd_cursor *body_ret);
+/* The offset of every record is known from here on. */
+enum kd_status kd__types_index(struct kd_types *t, struct kd_error *err);
 bool kd__types_definition(uint16_t kind, struct kd_cursor body, struct kd_definition *ret);
+/* A number as CodeView stores it; negative ones are sign-extended. */
 uint64_t kd__types_numeric(struct kd_cursor *c);
-uint32_t kd__types_by_name(const struct kd_types *t, const char *name);
+/* The complete definition of this name, or a forward reference, or 0. */
+uint32_t kd__types_by_name(struct kd_types *t, const char *name);
 
 #endif

@@ -65,9 +65,8 @@ static enum kd_status describe_simple(uint32_t type, struct kd_type_desc *ret)
 	return KD_OK;
 }
 
-static enum kd_status describe_definition(struct kd_pdb *pdb, const struct kd_types *t,
-					  uint16_t kind, struct kd_cursor body,
-					  struct kd_type_desc *ret)
+static enum kd_status describe_definition(struct kd_pdb *pdb, struct kd_types *t, uint16_t kind,
+					  struct kd_cursor body, struct kd_type_desc *ret)
 {
 	struct kd_definition d;
 	struct kd_type_desc underlying;
@@ -101,7 +100,7 @@ static uint64_t size_of(struct kd_pdb *pdb, uint32_t type)
 }
 
 /* Arrays of arrays and bit fields need the size of what they are made of: bounded depth. */
-static uint64_t element_size(struct kd_pdb *pdb, const struct kd_types *t, uint32_t type)
+static uint64_t element_size(struct kd_pdb *pdb, struct kd_types *t, uint32_t type)
 {
 	for (int depth = 0; depth < TYPE_DEPTH_MAX; depth++) {
 		struct kd_cursor body;
@@ -120,8 +119,8 @@ static uint64_t element_size(struct kd_pdb *pdb, const struct kd_types *t, uint3
 	return 0;
 }
 
-static enum kd_status describe_array(struct kd_pdb *pdb, const struct kd_types *t,
-				     struct kd_cursor body, struct kd_type_desc *ret)
+static enum kd_status describe_array(struct kd_pdb *pdb, struct kd_types *t, struct kd_cursor body,
+				     struct kd_type_desc *ret)
 {
 	uint64_t each;
 
@@ -256,44 +255,49 @@ static bool next_leaf(struct kd_cursor *c, struct kd_type_field *f, bool *found,
 	return c->ok;
 }
 
+/* The rest of the list that the iterator stands in, past padding; false: the end, or damage. */
+static bool next_part(struct kd_types *t, const struct kd_type_iter *at, struct kd_cursor *c,
+		      const uint8_t **start_ret)
+{
+	uint16_t kind;
+
+	if (!kd__types_record(t, at->list, &kind, c) || kind != LF_FIELDLIST)
+		return false;
+	*start_ret = c->p;
+	kd__cursor_skip(c, at->offset);
+	while (c->ok && c->p < c->end && *c->p >= PADDING)
+		kd__cursor_skip(c, KD_MAX(*c->p & 0xFu, 1u));
+	return c->ok && c->end - c->p >= 4;
+}
+
 enum kd_status kd_types_next(struct kd_pdb *pdb, const struct kd_type_desc *desc,
 			     struct kd_type_iter *at, struct kd_type_field *ret)
 {
 	struct kd_types *t;
-	uint32_t limit;
+	bool found = false;
 
 	if (kd__types_get(pdb, &t, NULL) != KD_OK)
 		return KD_E_NOT_FOUND;
-	if (at->n_lists == 0) {
-		at->list = desc->fields;
-		at->n_lists = 1;
-	}
-	limit = t->n + 1;
-	while (at->n_lists <= limit) {
-		struct kd_cursor body, start;
+	if (!at->has_begun)
+		*at = (struct kd_type_iter){ .list = desc->fields, .has_begun = true };
+	while (!found) {
+		struct kd_cursor c;
+		const uint8_t *start;
 		uint32_t continued;
-		uint16_t kind;
-		bool found;
 
-		if (!kd__types_record(t, at->list, &kind, &body) || kind != LF_FIELDLIST)
+		/* No list is longer than all of the stream: lists that go round in a ring end. */
+		if (at->n_read > t->size || !next_part(t, at, &c, &start))
 			return KD_E_NOT_FOUND;
-		start = body;
-		kd__cursor_skip(&body, at->offset);
-		while (body.ok && body.p < body.end && *body.p >= 0xF0)
-			kd__cursor_skip(&body, KD_MAX(*body.p & 0xF, 1)); /* padding */
-		if (!body.ok || (size_t)(body.end - body.p) < 4 ||
-		    !next_leaf(&body, ret, &found, &continued))
+		if (!next_leaf(&c, ret, &found, &continued))
 			return KD_E_NOT_FOUND;
-		at->offset = (uint32_t)(body.p - start.p);
+		at->n_read += (uint32_t)(c.p - start) - at->offset;
+		at->offset = (uint32_t)(c.p - start);
 		if (continued) {
 			at->list = continued;
 			at->offset = 0;
-			at->n_lists++;
 		}
-		if (found)
-			return KD_OK;
 	}
-	return KD_E_NOT_FOUND;
+	return KD_OK;
 }
 
 /* --- text --- */

@@ -31,7 +31,7 @@ static int dump_symbols(struct kd_pdb *pdb)
 
 		printf("%08x %x %s %s\n", list[i].rva, list[i].size, kinds[list[i].kind],
 		       list[i].name);
-		if (!found || strcmp(found->name, list[i].name)) {
+		if (!found || (strcmp(found->name, list[i].name) && found->rva != list[i].rva)) {
 			fprintf(stderr, "sym_dump: %s is not found by its name\n", list[i].name);
 			return 1;
 		}
