@@ -16,8 +16,8 @@ FLG_WRITE, FLG_EXECUTE, FLG_DISCARDABLE = 0x80000000, 0x20000000, 0x02000000
 PRCB_CURRENT_THREAD, PRCB_IDLE_THREAD = 0x08, 0x18
 PRCB_CLOCK, PRCB_IDLE_TICKS, PRCB_SWITCHES, PRCB_CALLS = 0x3010, 0x3018, 0x3020, 0x3028
 READ_HANDLED, READ_UNHANDLED, DIVIDE, BUGCHECK, LOAD, UNLOAD, RECURSE, REBOOT = 1, 2, 3, 8, 9, 10, 11, 12
-USER_COMMAND, START_PROGRAM, WRITE_FAULT, POOL_FAULT, ILLEGAL, OVERFLOW = 13, 14, 15, 16, 17, 18
-USER_EXIT, USER_READ_FAULT, USER_BREAKPOINT, USER_DIVIDE, USER_PRIVILEGED = 1, 2, 3, 4, 5
+USER_COMMAND, START_PROGRAM, WRITE_FAULT, POOL_FAULT, ILLEGAL, OVERFLOW, KILL = 13, 14, 15, 16, 17, 18, 19
+USER_EXIT, USER_READ_FAULT, USER_BREAKPOINT, USER_DIVIDE, USER_PRIVILEGED, USER_SPIN = 1, 2, 3, 4, 5, 6
 STATE_RUNNING, STATE_WAITING = 2, 5
 
 
@@ -187,6 +187,24 @@ def case_programs_end_and_start(folder):
             m.stub.go()
             m.expect(rf"worker\.exe\[{new}\]: worker is counting")
             m.stub.stop()
+
+
+def case_spinning_program_is_preempted(folder):
+    """One that never sleeps must not stop others of its priority, and can be ended while it runs."""
+    for smp in (1, 2):
+        with started(folder, smp=smp) as m:
+            m.command(USER_COMMAND, USER_SPIN)
+            m.run(0.2)
+            spinner = next(t[0] for _, _, name, t in processes(m) if name == "worker.exe")
+            pinger = next(t[0] for _, _, name, t in processes(m) if name == "pinger.exe")
+            switches = m.u32(pinger + 0x154)
+            ran = m.u32(spinner + 0x50)
+            m.run(1.0)
+            check(m.u32(spinner + 0x50) > ran + 40, "the spinning thread does not get the time")
+            check(m.u32(pinger + 0x154) > switches + 5, "pinger.exe is starved")
+            equal(m.command(KILL, 0), 0, "kill")
+            m.stub.go()
+            m.expect(r"ps: worker\.exe \(\d+\) ended with status 0x00000000")
 
 
 def case_floating_point_survives(folder):

@@ -152,6 +152,12 @@ static ULONG64 pool_fault(ULONG64 argument)
 	return value;
 }
 
+static ULONG64 kill_program(ULONG64 argument)
+{
+	return (ULONG)PsTerminateProcessByName(argument == 0 ? "worker.exe" : "pinger.exe",
+					       STATUS_SUCCESS);
+}
+
 static ULONG64 stack_overflow(ULONG64 argument)
 {
 	return DemoRecursion(1, ~0u);
@@ -176,6 +182,7 @@ static COMMAND *const commands[DemoCommandCount] = {
 	[DemoPoolFault] = pool_fault,
 	[DemoIllegalInstruction] = illegal_instruction,
 	[DemoStackOverflow] = stack_overflow,
+	[DemoKillProgram] = kill_program,
 };
 
 ULONG64 DemoRun(DEMO_COMMAND Command, ULONG64 Argument)

@@ -31,7 +31,8 @@ typedef enum _DEMO_COMMAND {
 	DemoPoolFault = 16,          /* touch freed system space at IRQL 2: bugcheck D1 */
 	DemoIllegalInstruction = 17, /* ud2 inside ExTryCall */
 	DemoStackOverflow = 18,      /* recursion without end: double fault, bugcheck 7F */
-	DemoCommandCount = 19,
+	DemoKillProgram = 19,        /* end worker.exe (argument 0) or pinger.exe (1); NTSTATUS */
+	DemoCommandCount = 20,
 } DEMO_COMMAND;
 
 extern volatile ULONG DemoCommand;

@@ -34,7 +34,7 @@ DLLIMPORT VOID KeQueryTickCount(PLARGE_INTEGER TickCount);
 DLLIMPORT NTSTATUS PsCreateSystemThread(PKSTART_ROUTINE StartRoutine, PVOID StartContext,
 					CHAR Priority, PETHREAD *Thread);
 DLLIMPORT NTSTATUS PsCreateUserProcess(PCSTR Image, PCSTR CommandLine, HANDLE *ProcessId);
-DLLIMPORT PEPROCESS PsLookupProcessByName(PCSTR ImageFileName);
+DLLIMPORT NTSTATUS PsTerminateProcessByName(PCSTR ImageFileName, NTSTATUS ExitStatus);
 DLLIMPORT VOID RtlInitUnicodeString(PUNICODE_STRING String, const WCHAR *Text);
 DLLIMPORT VOID HalDisplayString(PCSTR Text);
 

@@ -14,6 +14,7 @@ enum USER_COMMAND {
 	UserBreakpoint = 3, /* int3 in ntdll!DbgBreakPoint */
 	UserDivide = 4,
 	UserPrivileged = 5, /* hlt */
+	UserSpin = 6,       /* never sleep again */
 };
 
 DLLIMPORT VOID DbgBreakPoint(VOID);

@@ -5,6 +5,7 @@
 volatile ULONG64 WorkerPrimes;
 volatile ULONG64 WorkerCandidate = 2;
 volatile ULONG WorkerRounds;
+volatile BOOLEAN WorkerSpins;
 volatile ULONG WorkerProcessors; /* one bit for each processor it ran on */
 
 static BOOLEAN is_prime(ULONG64 n)
@@ -38,6 +39,7 @@ static VOID obey(ULONG command)
 	case UserReadFault: fault(0x10); break;
 	case UserBreakpoint: DbgBreakPoint(); break;
 	case UserDivide: __asm__ volatile("divl %0" : : "r"(0), "a"(1), "d"(0)); break;
+	case UserSpin: WorkerSpins = TRUE; break;
 	case UserPrivileged: __asm__ volatile("hlt"); break;
 	default: break;
 	}
@@ -55,6 +57,9 @@ NTSTATUS ProgramStart(PPEB Peb)
 		WorkerProcessors |= 1u << NtGetCurrentProcessorNumber();
 		if (NT_SUCCESS(NtQueryDemoCommand(&command)))
 			obey(command);
-		NtDelayExecution(FALSE, &pause);
+		if (!WorkerSpins)
+			NtDelayExecution(FALSE, &pause);
+		while (WorkerSpins)
+			WorkerSlice(1);
 	}
 }

@@ -19,7 +19,8 @@ NORETURN VOID PsTerminateSystemThread(NTSTATUS ExitStatus);
 NTSTATUS PsCreateUserProcess(PCSTR Image, PCSTR CommandLine, HANDLE *ProcessId);
 /** Ask every thread of a user process to end; if it is the current one, does not return to it. */
 NTSTATUS PspTerminateProcess(PEPROCESS Process, NTSTATUS ExitStatus);
-PEPROCESS PsLookupProcessByName(PCSTR ImageFileName);
+/** End the first program of this name. */
+NTSTATUS PsTerminateProcessByName(PCSTR ImageFileName, NTSTATUS ExitStatus);
 HANDLE PsGetProcessId(PEPROCESS Process);
 /** The idle thread of one more processor. */
 VOID PsInitializeIdleThread(PKPRCB Prcb, PVOID StackTop, ULONG StackSize);

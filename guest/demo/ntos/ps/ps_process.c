@@ -311,15 +311,11 @@ NORETURN VOID PspUserThreadStartup(PVOID Context)
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
-NTSTATUS PspTerminateProcess(PEPROCESS Process, NTSTATUS ExitStatus)
+/* Dispatcher lock held. */
+static VOID terminate(PEPROCESS process, NTSTATUS exit_status)
 {
-	KIRQL irql;
-
-	if (Process == PsInitialSystemProcess || Process == PsIdleProcess)
-		return STATUS_INVALID_PARAMETER;
-	irql = KiLockDispatcher();
-	Process->ExitStatus = ExitStatus;
-	for (PLIST_ENTRY at = Process->ThreadListHead.Flink; at != &Process->ThreadListHead;
+	process->ExitStatus = exit_status;
+	for (PLIST_ENTRY at = process->ThreadListHead.Flink; at != &process->ThreadListHead;
 	     at = at->Flink) {
 		PETHREAD thread = CONTAINING_RECORD(at, ETHREAD, ThreadListEntry);
 
@@ -327,6 +323,16 @@ NTSTATUS PspTerminateProcess(PEPROCESS Process, NTSTATUS ExitStatus)
 		if (thread->Tcb.State == Waiting)
 			KiUnwaitThread(&thread->Tcb, STATUS_UNSUCCESSFUL);
 	}
+}
+
+NTSTATUS PspTerminateProcess(PEPROCESS Process, NTSTATUS ExitStatus)
+{
+	KIRQL irql;
+
+	if (Process == PsInitialSystemProcess || Process == PsIdleProcess)
+		return STATUS_INVALID_PARAMETER;
+	irql = KiLockDispatcher();
+	terminate(Process, ExitStatus);
 	KiUnlockDispatcher(irql);
 	return STATUS_SUCCESS;
 }
@@ -354,18 +360,21 @@ static BOOLEAN same_name(PCSTR a, PCSTR b)
 	return i == 14 || a[i] == b[i];
 }
 
-PEPROCESS PsLookupProcessByName(PCSTR ImageFileName)
+NTSTATUS PsTerminateProcessByName(PCSTR ImageFileName, NTSTATUS ExitStatus)
 {
-	PEPROCESS found = NULL;
+	NTSTATUS status = STATUS_OBJECT_NAME_NOT_FOUND;
 	KIRQL irql = KiLockDispatcher();
 
 	for (PLIST_ENTRY at = PsActiveProcessHead.Flink;
-	     at != &PsActiveProcessHead && found == NULL; at = at->Flink) {
+	     at != &PsActiveProcessHead && !NT_SUCCESS(status); at = at->Flink) {
 		PEPROCESS process = CONTAINING_RECORD(at, EPROCESS, ActiveProcessLinks);
 
-		if (same_name(process->ImageFileName, ImageFileName))
-			found = process;
+		if (process != PsInitialSystemProcess &&
+		    same_name(process->ImageFileName, ImageFileName)) {
+			terminate(process, ExitStatus);
+			status = STATUS_SUCCESS;
+		}
 	}
 	KiUnlockDispatcher(irql);
-	return found;
+	return status;
 }
