@@ -12,6 +12,7 @@
 
 #include "core/bytes.h"
 
+/* A row of registers.def. */
 struct kd_reg_field {
 	const char *name; /* lower case, WinDbg's register name: "rax", "efl", "cr3", "xmm0" */
 	uint16_t offset;
