@@ -441,11 +441,9 @@ static bool decode(unsigned bits, const uint8_t *bytes, size_t n, ZydisDecodedIn
 {
 	ZydisDecoder d;
 
-	return ZYAN_SUCCESS(ZydisDecoderInit(&d,
-					     bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64
-							: ZYDIS_MACHINE_MODE_LEGACY_32,
-					     bits == 64 ? ZYDIS_STACK_WIDTH_64
-							: ZYDIS_STACK_WIDTH_32)) &&
+	return ZYAN_SUCCESS(ZydisDecoderInit(
+		       &d, bits == 64 ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LEGACY_32,
+		       bits == 64 ? ZYDIS_STACK_WIDTH_64 : ZYDIS_STACK_WIDTH_32)) &&
 	       ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, bytes, n, insn, operands));
 }
 

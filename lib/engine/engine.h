@@ -74,6 +74,13 @@ struct kd_session {
 /* NTSTATUS values as the unsigned numbers that structures carry. */
 #define KD__NT(name) ((uint32_t)KD_NT_##name)
 
+struct kd_transport;
+
+/* A session on a transport that is open already; it is taken over, also when this fails. */
+enum kd_status kd__session_create_on(struct kd_transport *transport,
+				     const struct kd_session_options *options,
+				     struct kd_session **session_ret, struct kd_error *err);
+
 /* Fails with the right status and text unless the target is stopped. */
 enum kd_status kd__need_stop(const struct kd_session *s, struct kd_error *err);
 /* Additionally refuses in read-only sessions. */

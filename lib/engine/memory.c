@@ -216,7 +216,7 @@ static uint32_t plan_fetch(const struct kd_session *s, const struct cache *c, ui
 
 	if (want < start)
 		want = ~(uint64_t)(BLOCK - 1); /* the very top of the address space */
-	if (want - start < WINDOW) {
+	if (want - start < WINDOW && s->memory->chunk == KD_READ_MAX) {
 		uint64_t window = start & ~(uint64_t)(WINDOW / 2 - 1);
 
 		want = KD_MAX(want, KD_MIN(window + WINDOW, page_end));

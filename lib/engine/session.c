@@ -11,6 +11,7 @@
 #include "lib/engine/stop.h"
 #include "lib/engine/target.h"
 #include "lib/engine/wire.h"
+#include "lib/io/transport.h"
 
 static const uint64_t detach_limit_ns = UINT64_C(2000000000);
 
@@ -87,23 +88,27 @@ static void copy_options(struct kd_session *s, const struct kd_session_options *
 		s->options.request_timeout_ms = 10000;
 }
 
-KD_EXPORT enum kd_status kd_session_create(const char *endpoint,
-					   const struct kd_session_options *options,
-					   struct kd_session **session_ret, struct kd_error *err)
+enum kd_status kd__session_create_on(struct kd_transport *transport,
+				     const struct kd_session_options *options,
+				     struct kd_session **session_ret, struct kd_error *err)
 {
 	struct kd_session *s = calloc(1, sizeof *s);
 	enum kd_status status;
 
-	if (!s)
+	if (!s) {
+		kd_transport_destroy(transport);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	}
 	copy_options(s, options);
 	s->state = KD_SESSION_CONNECTING;
 	s->n_processors = 1;
 	status = create_parts(s);
-	if (status != KD_OK)
+	if (status != KD_OK) {
+		kd_transport_destroy(transport);
 		kd_error_set(err, status, 0, "out of memory");
-	else
-		status = kd__wire_create(s, endpoint, err);
+	} else {
+		status = kd__wire_create(s, transport, err);
+	}
 	if (status != KD_OK) {
 		free_session(s);
 		return status;
@@ -111,6 +116,21 @@ KD_EXPORT enum kd_status kd_session_create(const char *endpoint,
 	s->endpoint = strdup(kd__wire_endpoint(s));
 	*session_ret = s;
 	return KD_OK;
+}
+
+KD_EXPORT enum kd_status kd_session_create(const char *endpoint,
+					   const struct kd_session_options *options,
+					   struct kd_session **session_ret, struct kd_error *err)
+{
+	struct kd_open_options open = { .may_be_absent = true };
+	struct kd_transport *transport;
+	enum kd_status status;
+
+	if (options && options->size > offsetof(struct kd_session_options, record_path))
+		open.record_path = options->record_path;
+	status = kd_transport_open_text(endpoint, &open, &transport, err);
+	return status == KD_OK ? kd__session_create_on(transport, options, session_ret, err)
+			       : status;
 }
 
 /* --- the wait loop --- */

@@ -10,35 +10,37 @@
 #include <string.h>
 
 #include "lib/engine/event.h"
-#include "lib/io/endpoint.h"
 
 static const uint64_t second = UINT64_C(1000000000);
+static const uint64_t vm_ack_wait = UINT64_C(250000000);
+static const uint64_t vm_byte_gap = UINT64_C(100000000);
 static const uint64_t break_retry = UINT64_C(
 	1500000000); /* a break-in byte needs silence after it */
 
-enum kd_status kd__wire_create(struct kd_session *s, const char *endpoint, struct kd_error *err)
+enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transport,
+			       struct kd_error *err)
 {
 	struct kd_link_config cfg;
 	struct kd__wire *w = calloc(1, sizeof *w);
 	enum kd_status status;
 
-	if (!w)
+	if (!w) {
+		kd_transport_destroy(transport);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	}
 	s->wire = w;
+	w->transport = transport;
 	w->cancel.fd = -1;
 	status = kd_cancel_init(&w->cancel, err);
-	if (status == KD_OK)
-		status = kd_transport_open_text(endpoint,
-						&(struct kd_open_options){
-							.record_path = s->options.record_path,
-							.cancel = &w->cancel,
-							.may_be_absent = true,
-						},
-						&w->transport, err);
 	if (status != KD_OK)
 		return status;
 	w->is_serial_line = kd_transport_info(w->transport)->is_serial_line;
 	kd_link_config_init(&cfg, KD_LINK_DEBUGGER, w->is_serial_line);
+	if (kd_transport_info(w->transport)->is_vm_socket) {
+		/* An emulated UART has no line to wait for: a loss is noticed sooner. */
+		cfg.ack_wait = vm_ack_wait;
+		cfg.byte_gap = vm_byte_gap;
+	}
 	kd_link_init(&w->link, &cfg);
 	kd_pump_init(&w->pump, w->transport, &w->link, &w->cancel);
 	w->opened = kd_now_ns();

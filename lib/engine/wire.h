@@ -5,7 +5,11 @@
 
 #include "lib/engine/engine.h"
 
-enum kd_status kd__wire_create(struct kd_session *s, const char *endpoint, struct kd_error *err);
+struct kd_transport;
+
+/* Takes the transport over, also when it fails. */
+enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transport,
+			       struct kd_error *err);
 void kd__wire_destroy(struct kd_session *s);
 
 /*
