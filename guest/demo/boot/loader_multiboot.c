@@ -45,8 +45,11 @@ static void memory_read(LOADER_PARAMETER_EXTENSION *ext, uint32_t map, uint32_t 
 		uint64_t base = kd_get64(e + 4);
 		uint64_t size = kd_get64(e + 12);
 		uint64_t end = base + size;
+		uint32_t entry_size = kd_get32(e);
 
-		off += kd_get32(e) + 4;
+		if (entry_size < 20 || entry_size > 256)
+			loader_fail("broken memory map", NULL);
+		off += entry_size + 4;
 		if (end < base || base >= limit)
 			continue;
 		if (end > limit)
@@ -68,7 +71,7 @@ static const char *file_name(char *to, size_t size, const char *string)
 	const char *end;
 	size_t n;
 
-	for (end = string; *end != '\0' && *end != ' '; end++) {
+	for (end = string; *end != '\0' && *end != ' ' && end - string < CMDLINE_MAX; end++) {
 		if (*end == '/')
 			base = end + 1;
 	}
@@ -125,15 +128,18 @@ void loader_multiboot_read(uint32_t info, LOADER_PARAMETER_EXTENSION *ext, char 
 	options[0] = '\0';
 	if ((flags & MB_HAS_CMDLINE) != 0) {
 		const char *line = (const char *)at(kd_get32(mbi + 16));
+		const char *end = line + loader_text_length(line, CMDLINE_MAX);
 
 		if (kd_get32(mbi + 16) + CMDLINE_MAX > mark)
 			mark = kd_get32(mbi + 16) + CMDLINE_MAX;
 		/* the first word is the loader's own file name */
-		while (*line != '\0' && *line != ' ')
+		while (line < end && *line != ' ')
 			line++;
-		while (*line == ' ')
+		while (line < end && *line == ' ')
 			line++;
-		loader_text_copy(options, size, line);
+		loader_text_copy(options,
+				 size < (size_t)(end - line) + 1 ? size : (size_t)(end - line) + 1,
+				 line);
 	}
 	loader_memory_init(ext, mark);
 }
