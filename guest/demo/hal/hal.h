@@ -38,7 +38,8 @@ VOID HalpApicSend(ULONG ApicId, ULONG Command);
 extern ULONG HalpApicIds[MAXIMUM_PROCESSORS];
 
 VOID HalpDisplayInitialize(VOID);
-VOID HalpTimerCalibrate(VOID);
+VOID HalpTimerMeasureTsc(VOID);
+VOID HalpTimerMeasureApic(VOID);
 VOID HalpMaskLegacyInterrupts(VOID);
 /** Apic ids the firmware tables name, processor 0 first; 1 if there is no table. */
 ULONG HalpFindProcessors(ULONG ApicIds[MAXIMUM_PROCESSORS]);

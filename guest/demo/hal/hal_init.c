@@ -24,10 +24,11 @@ BOOLEAN HalInitSystem(ULONG Phase, PLOADER_PARAMETER_BLOCK LoaderBlock)
 	if (Phase == 0) {
 		HalpMaskLegacyInterrupts();
 		HalpDisplayInitialize();
+		HalpTimerMeasureTsc();
 		return TRUE;
 	}
 	HalpApicMap();
-	HalpTimerCalibrate();
+	HalpTimerMeasureApic();
 	HalPrivateDispatchTable[HAL_KD_MAP_PHYSICAL] = (ULONG_PTR)HalpKdMapPhysicalMemory64;
 	HalPrivateDispatchTable[HAL_KD_UNMAP] = (ULONG_PTR)HalpKdUnmapVirtualAddress;
 	return TRUE;

@@ -25,21 +25,34 @@ static VOID pit_start(ULONG hz)
 	__outbyte(0x42, (UCHAR)(count >> 8));
 }
 
-VOID HalpTimerCalibrate(VOID)
+static VOID pit_wait(VOID)
+{
+	while ((__inbyte(PIT_GATE_PORT) & PIT_OUT) == 0)
+		KiPause();
+}
+
+/** Phase 0: from here on KeStallExecutionProcessor is right, also for the debugger's transport. */
+VOID HalpTimerMeasureTsc(VOID)
 {
 	ULONG64 tsc;
 
+	pit_start(CALIBRATION_HZ);
+	tsc = KiReadTsc();
+	pit_wait();
+	tsc_per_second = (KiReadTsc() - tsc) * CALIBRATION_HZ;
+	KeGetCurrentPrcb()->TscFrequency = tsc_per_second;
+	KeGetCurrentPrcb()->MHz = (ULONG)(tsc_per_second / 1000000);
+}
+
+/** Phase 1: the APIC is mapped. */
+VOID HalpTimerMeasureApic(VOID)
+{
 	HalpApicWrite(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
 	pit_start(CALIBRATION_HZ);
 	HalpApicWrite(APIC_TIMER_INITIAL, 0xFFFFFFFF);
-	tsc = KiReadTsc();
-	while ((__inbyte(PIT_GATE_PORT) & PIT_OUT) == 0)
-		KiPause();
-	tsc_per_second = (KiReadTsc() - tsc) * CALIBRATION_HZ;
+	pit_wait();
 	apic_ticks_per_second = (0xFFFFFFFF - HalpApicRead(APIC_TIMER_CURRENT)) * CALIBRATION_HZ;
 	HalpApicWrite(APIC_TIMER_INITIAL, 0);
-	KeGetCurrentPrcb()->TscFrequency = tsc_per_second;
-	KeGetCurrentPrcb()->MHz = (ULONG)(tsc_per_second / 1000000);
 }
 
 VOID HalStartProfileClock(UCHAR Vector, ULONG Hz)
