@@ -65,18 +65,20 @@ enum kd_status kd_error_set(struct kd_error *err, enum kd_status status, uint64_
 
 enum kd_status kd_error_prefix(struct kd_error *err, enum kd_status status, const char *fmt, ...)
 {
-	char text[KD_ERROR_TEXT_SIZE];
+	char text[2 * KD_ERROR_TEXT_SIZE];
+	size_t n;
 	va_list ap;
-	int n;
 
 	if (!err || status == KD_OK)
 		return status;
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof text, fmt, ap);
+	vsnprintf(text, KD_ERROR_TEXT_SIZE - 2, fmt, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof text)
-		snprintf(text + n, sizeof text - (size_t)n, ": %s", err->text);
-	memcpy(err->text, text, sizeof text);
+	n = strlen(text);
+	memcpy(text + n, ": ", 2);
+	strcpy(text + n + 2, err->text);
+	text[KD_ERROR_TEXT_SIZE - 1] = '\0';
+	strcpy(err->text, text);
 	err->status = status;
 	return status;
 }

@@ -38,8 +38,8 @@ struct kd__arch {
 	size_t n_registers;
 	const struct kd__part *parts;
 	size_t n_parts;
-	uint64_t special_address;         /* control space: where the special registers are */
-	uint32_t special_size;            /* ask for at most this many bytes */
+	uint64_t special_address; /* control space: where the special registers are */
+	uint32_t special_size;    /* ask for at most this many bytes */
 	void (*report)(struct kd__report *ret, const struct kd_state_change *change);
 	void (*continue2)(struct kd_manipulate *m, uint32_t status, bool trace, uint64_t dr7);
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by breakpoint.c (the user's list), break_site.c (code) and break_data.c (debug registers). */
+/* Shared by breakpoint.c (the user's list), break_site.c (code) and break_data.c (debug registers).
+ */
 #ifndef KD_LIB_ENGINE_BREAKS_PRIVATE_H
 #define KD_LIB_ENGINE_BREAKS_PRIVATE_H
 
@@ -17,7 +18,7 @@ struct brk {
 
 struct site {
 	uint64_t address;
-	uint32_t handle;    /* the target's, 1..32; 0: not planted */
+	uint32_t handle; /* the target's, 1..32; 0: not planted */
 	uint8_t original;
 	bool has_original;
 };
@@ -38,8 +39,8 @@ struct kd__breaks {
 	size_t n_temps;
 
 	struct slot slots[KD__SLOTS];
-	bool slots_written;  /* the target's debug registers hold `slots` */
-	bool slots_used;     /* something was ever written to them */
+	bool slots_written; /* the target's debug registers hold `slots` */
+	bool slots_used;    /* something was ever written to them */
 };
 
 bool kd__brk_wants(const struct brk *b);

@@ -49,12 +49,12 @@ struct kd_session {
 	enum kd_session_state state;
 	uint64_t generation;
 	uint32_t n_processors;
-	uint32_t processor;       /* selected */
-	uint32_t owner;           /* the processor that reported the stop */
-	uint16_t machine;         /* KD_MACHINE_*; 0 until GetVersion */
-	struct kd_stop stop;      /* the last one */
+	uint32_t processor;  /* selected */
+	uint32_t owner;      /* the processor that reported the stop */
+	uint16_t machine;    /* KD_MACHINE_*; 0 until GetVersion */
+	struct kd_stop stop; /* the last one */
 	bool has_stop;
-	bool journal_failed;      /* told once */
+	bool journal_failed;         /* told once */
 	const struct kd__arch *arch; /* by machine; never NULL after the first stop */
 	struct kd_session_counters counters;
 
@@ -134,28 +134,29 @@ void kd__modules_note_unload(struct kd_session *s, uint64_t base);
  */
 bool kd__stack_bounds(struct kd_session *s, uint64_t *low_ret, uint64_t *high_ret);
 
-/* A value for $proc, $thread, $teb, $peb, $pcr, ... (process.c); KD_E_NOT_FOUND: not one of its own. */
+/* A value for $proc, $thread, $teb, $peb, $pcr, ... (process.c); KD_E_NOT_FOUND: not one of its
+ * own. */
 enum kd_status kd__process_pseudo(struct kd_session *s, const char *name, uint64_t *value_ret,
 				  struct kd_error *err);
 
 /* Life of the parts: create at session creation, destroy at its end. */
-#define KD__PARTS(X)                                                                               \
-	X(memory)                                                                                  \
-	X(regs)                                                                                    \
-	X(modules)                                                                                 \
-	X(breaks)                                                                                  \
-	X(plan)                                                                                    \
-	X(filters)                                                                                 \
-	X(procs)                                                                                   \
-	X(exprs)                                                                                   \
-	X(events)                                                                                  \
+#define KD__PARTS(X) \
+	X(memory)    \
+	X(regs)      \
+	X(modules)   \
+	X(breaks)    \
+	X(plan)      \
+	X(filters)   \
+	X(procs)     \
+	X(exprs)     \
+	X(events)    \
 	X(info)
-#define KD__PART(name)                                                                             \
-	enum kd_status kd__##name##_create(struct kd_session *s);                                  \
-	void kd__##name##_destroy(struct kd_session *s);                                           \
-	/* the target halted / is about to run / restarted (all knowledge is void) */              \
-	void kd__##name##_on_stop(struct kd_session *s);                                           \
-	void kd__##name##_on_resume(struct kd_session *s);                                         \
+#define KD__PART(name)                                                                \
+	enum kd_status kd__##name##_create(struct kd_session *s);                     \
+	void kd__##name##_destroy(struct kd_session *s);                              \
+	/* the target halted / is about to run / restarted (all knowledge is void) */ \
+	void kd__##name##_on_stop(struct kd_session *s);                              \
+	void kd__##name##_on_resume(struct kd_session *s);                            \
 	void kd__##name##_on_restart(struct kd_session *s);
 KD__PARTS(KD__PART)
 #undef KD__PART

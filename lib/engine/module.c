@@ -70,15 +70,8 @@ static void name_module(struct kd_session *s, struct kd__module *m)
 		set_text(m->name, sizeof m->name, name);
 }
 
-static struct kd__module *module_create(struct kd_session *s, uint64_t base, uint32_t size,
-					const char *path, const char *image_name)
+static void init_public(struct kd__module *m, uint64_t base, uint32_t size)
 {
-	struct kd__module *m = calloc(1, sizeof *m);
-
-	if (!m)
-		return NULL;
-	set_text(m->image_path, sizeof m->image_path, path);
-	set_text(m->image_name, sizeof m->image_name, image_name);
 	m->pub = (struct kd_module){
 		.name = m->name,
 		.image_name = m->image_name,
@@ -89,6 +82,18 @@ static struct kd__module *module_create(struct kd_session *s, uint64_t base, uin
 		.symbol_note = m->symbol_note,
 		.pdb_name = m->pdb_name,
 	};
+}
+
+static struct kd__module *module_create(struct kd_session *s, uint64_t base, uint32_t size,
+					const char *path, const char *image_name)
+{
+	struct kd__module *m = calloc(1, sizeof *m);
+
+	if (!m)
+		return NULL;
+	set_text(m->image_path, sizeof m->image_path, path);
+	set_text(m->image_name, sizeof m->image_name, image_name);
+	init_public(m, base, size);
 	name_module(s, m);
 	return m;
 }
@@ -117,26 +122,6 @@ static bool overlaps(const struct kd__module *m, uint64_t base, uint32_t size)
 
 /* --- the array --- */
 
-/* Room for one more, so that what follows cannot fail half-way. */
-static bool reserve(struct kd__modules *ms)
-{
-	size_t cap = ms->cap ? ms->cap * 2 : 64;
-	void *items, *view;
-
-	if (ms->n < ms->cap)
-		return true;
-	items = realloc(ms->items, cap * sizeof *ms->items);
-	if (items)
-		ms->items = items;
-	view = realloc(ms->view, cap * sizeof *ms->view);
-	if (view)
-		ms->view = view;
-	if (!items || !view)
-		return false;
-	ms->cap = cap;
-	return true;
-}
-
 static void show(struct kd__modules *ms)
 {
 	ms->last = NULL;
@@ -147,7 +132,7 @@ static void show(struct kd__modules *ms)
 /* Behind the last loaded one; NULL is taken as out of memory. */
 static bool add(struct kd__modules *ms, struct kd__module *m)
 {
-	if (!m || ms->n >= KD__MODULES_MAX + KD__UNLOADED_MAX || !reserve(ms)) {
+	if (!m || ms->n_loaded >= KD__MODULES_MAX) {
 		module_destroy(m);
 		return false;
 	}
@@ -159,29 +144,58 @@ static bool add(struct kd__modules *ms, struct kd__module *m)
 	return true;
 }
 
+/* Out of the list, but not out of memory: callers may hold the module. */
 static void drop(struct kd__modules *ms, size_t i)
 {
-	module_destroy(ms->items[i]);
+	struct kd__module *m = ms->items[i];
+
+	m->next_dead = ms->dead;
+	ms->dead = m;
 	memmove(&ms->items[i], &ms->items[i + 1], (ms->n - i - 1) * sizeof *ms->items);
 	ms->n_loaded -= i < ms->n_loaded;
 	ms->n--;
 	show(ms);
 }
 
+static void bury(struct kd__modules *ms)
+{
+	while (ms->dead) {
+		struct kd__module *m = ms->dead;
+
+		ms->dead = m->next_dead;
+		module_destroy(m);
+	}
+}
+
+/* What stays of an unloaded module: its place and name. */
+static struct kd__module *memory_of(const struct kd__module *m)
+{
+	struct kd__module *u = calloc(1, sizeof *u);
+
+	if (!u)
+		return NULL;
+	set_text(u->name, sizeof u->name, m->name);
+	set_text(u->image_name, sizeof u->image_name, m->image_name);
+	set_text(u->image_path, sizeof u->image_path, m->image_path);
+	init_public(u, m->pub.base, m->pub.size);
+	u->pub.checksum = m->pub.checksum;
+	u->pub.timestamp = m->pub.timestamp;
+	u->pub.is_unloaded = true;
+	return u;
+}
+
 /* To the end of the array: the unloaded ones, the oldest first. */
 static void retire(struct kd__modules *ms, size_t i)
 {
-	struct kd__module *m = ms->items[i];
+	struct kd__module *u = memory_of(ms->items[i]);
 
-	kd__module_forget(m);
-	m->pub.is_unloaded = true;
-	m->entry = 0;
-	memmove(&ms->items[i], &ms->items[i + 1], (ms->n - i - 1) * sizeof *ms->items);
-	ms->items[ms->n - 1] = m;
-	ms->n_loaded--;
-	show(ms);
-	if (ms->n - ms->n_loaded > KD__UNLOADED_MAX)
+	drop(ms, i);
+	if (!u)
+		return;
+	if (ms->n - ms->n_loaded == KD__UNLOADED_MAX)
 		drop(ms, ms->n_loaded);
+	ms->items[ms->n++] = u;
+	show(ms);
 }
 
 static size_t index_of_base(const struct kd__modules *ms, uint64_t base)
@@ -609,6 +623,7 @@ KD_EXPORT enum kd_status kd_module_reload(struct kd_session *s, const char *patt
 
 	if (status != KD_OK)
 		return status;
+	bury(s->modules);
 	s->modules->is_known = false;
 	s->modules->walked = 0;
 	s->modules->head = 0;
@@ -631,13 +646,17 @@ enum kd_status kd__modules_create(struct kd_session *s)
 	if (!path)
 		path = getenv("_NT_SYMBOL_PATH");
 	ms->symbol_path = strdup(path ? path : "");
-	return ms->symbol_path ? KD_OK : KD_E_NO_MEMORY;
+	/* As large as they get: callers walk the view while modules are being found. */
+	ms->items = calloc(KD__ITEMS_MAX, sizeof *ms->items);
+	ms->view = calloc(KD__ITEMS_MAX, sizeof *ms->view);
+	return ms->symbol_path && ms->items && ms->view ? KD_OK : KD_E_NO_MEMORY;
 }
 
 static void empty(struct kd__modules *ms)
 {
 	while (ms->n)
 		drop(ms, ms->n - 1);
+	bury(ms);
 	ms->head = ms->walked = ms->checked = 0;
 	ms->is_known = false;
 	ms->status = KD_OK;
@@ -665,7 +684,7 @@ void kd__modules_on_stop(struct kd_session *s)
 
 void kd__modules_on_resume(struct kd_session *s)
 {
-	(void)s;
+	bury(s->modules);
 }
 
 void kd__modules_on_restart(struct kd_session *s)

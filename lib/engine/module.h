@@ -16,6 +16,7 @@ struct kd__names; /* module_symbols.c: the PDB, or the exports in its place */
 enum {
 	KD__MODULE_NAME_MAX = 96,
 	KD__UNLOADED_MAX = 64,
+	KD__ITEMS_MAX = KD__MODULES_MAX + KD__UNLOADED_MAX + 1,
 };
 
 struct kd__module {
@@ -23,6 +24,7 @@ struct kd__module {
 	uint64_t entry;       /* its entry in the loader's list; 0: from a notice, or by hand */
 	uint64_t noted;       /* generation of the load notice, 0: none */
 	size_t order;         /* while the list is read */
+	struct kd__module *next_dead;
 	bool is_kernel, is_by_hand;
 	char name[KD__MODULE_NAME_MAX];
 	char image_name[KD__MODULE_PATH_MAX], image_path[KD__MODULE_PATH_MAX];
@@ -40,8 +42,9 @@ struct kd__log { /* text that loses its oldest lines */
 
 struct kd__modules {
 	struct kd__module **items; /* in load order, those unloaded behind them */
-	size_t n, n_loaded, cap;
+	size_t n, n_loaded;
 	const struct kd_module **view; /* the same, for callers */
+	struct kd__module *dead;       /* gone, but callers may hold them until the next resume */
 	uint64_t head;                 /* of the loader's list; 0: not known yet */
 	uint64_t walked, checked;      /* generations of the last attempts; 0: none */
 	bool is_known;                 /* a walk reached the end, or as far as it goes */

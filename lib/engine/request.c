@@ -221,7 +221,7 @@ enum kd_status kd__request(struct kd_session *s, struct kd_manipulate *m, struct
 	if (status != KD_OK)
 		return status;
 	s->wire->is_waiting = false;
-	status = kd_manipulate_decode(m, s->machine, s->wire->reply, s->wire->reply_size);
+	status = kd_manipulate_decode_reply(m, s->machine, s->wire->reply, s->wire->reply_size);
 	if (status != KD_OK)
 		return kd_error_set(err, KD_E_MALFORMED, 0,
 				    "the reply to API 0x%x has only %zu bytes", api,

@@ -66,7 +66,7 @@ static enum kd_status find_in(struct kd_session *s, struct kd__module *m, const 
 
 /*
  * A name without a module, among the symbols that are loaded. One that is in several modules is
- * ambiguous, but for what is exported on (same address) and the kernel's own.
+ * ambiguous.
  */
 static enum kd_status find_loaded(struct kd_session *s, const char *name, struct kd_symbol *ret,
 				  struct kd_error *err)

@@ -77,7 +77,7 @@ static bool tell_all(const struct kd__module *m, const struct kd__pattern *patte
 	return true;
 }
 
-/* The modules may change under the caller's hands: their bases are kept, not their places. */
+/* A copy: the callback may make the list grow. */
 static enum kd_status matching_modules(struct kd_session *s, const struct kd__symbol_patterns *p,
 				       struct kd__module ***ret, size_t *n_ret,
 				       struct kd_error *err)

@@ -19,7 +19,8 @@ void kd__wire_destroy(struct kd_session *s);
  */
 enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_error *err);
 
-/* The state change that waits, decoded; it points into a buffer valid until the next one arrives. */
+/* The state change that waits, decoded; it points into a buffer valid until the next one arrives.
+ */
 bool kd__wire_take_stop(struct kd_session *s, struct kd_state_change *ret);
 bool kd__wire_has_stop(const struct kd_session *s);
 

@@ -28,7 +28,7 @@ struct kd__wire {
 
 	struct kd__seen seen;
 	uint8_t request[KD_MANIPULATE_SIZE]; /* header of the request under way */
-	bool is_waiting;        /* for the reply to it */
+	bool is_waiting;                     /* for the reply to it */
 	uint8_t reply[KD_PAYLOAD_ACCEPT];
 	size_t reply_size;
 
@@ -38,9 +38,9 @@ struct kd__wire {
 	uint8_t last_stop[KD_PAYLOAD_ACCEPT]; /* the one before: is it the same again? */
 	size_t last_stop_size;
 
-	bool boot;              /* a SYNC id was seen and not yet told */
-	bool heard;             /* any packet since the transport was opened */
-	bool ids_known;         /* SYNC or RESET fixed them */
+	bool boot;      /* a SYNC id was seen and not yet told */
+	bool heard;     /* any packet since the transport was opened */
+	bool ids_known; /* SYNC or RESET fixed them */
 	bool prompt_open;
 	struct kd_w_debug_io prompt;
 
