@@ -39,17 +39,21 @@ static uint64_t hash_of(const char *text)
 	return h;
 }
 
-/* The same for every way to write the same place. */
+/*
+ * The same for every way to write the same place. Listening at a place and connecting to it are two
+ * ends of one line, not two users of one end.
+ */
 static void identity(const struct kd_endpoint *ep, char *out, size_t size)
 {
-	char *real = NULL;
+	const char *role = ep->kind == KD_ENDPOINT_UNIX_LISTEN ? "listen:" : "";
+	char *real;
 
 	if (ep->kind == KD_ENDPOINT_TCP) {
 		snprintf(out, size, "tcp:%s:%u", ep->path, ep->port);
 		return;
 	}
 	real = realpath(ep->path, NULL);
-	snprintf(out, size, "%s", real ? real : ep->path);
+	snprintf(out, size, "%s%s", role, real ? real : ep->path);
 	free(real);
 }
 

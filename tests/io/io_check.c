@@ -277,12 +277,13 @@ void io_until_up(struct kd_transport *t, bool is_up)
 	uint8_t byte;
 	size_t n;
 
-	while (kd_transport_info(t)->is_up != is_up) {
+	for (;;) {
 		enum kd_status s = kd_transport_read(t, &byte, 1, &n, &err);
 
 		assert_int_not_equal(s, KD_OK);
-		if (s == KD_E_AGAIN)
-			assert_status(KD_OK, kd_transport_wait(t, deadline, NULL, &err));
+		if (kd_transport_info(t)->is_up == is_up)
+			return;
+		assert_status(KD_OK, kd_transport_wait(t, deadline, NULL, &err));
 	}
 }
 
