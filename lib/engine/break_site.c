@@ -111,7 +111,7 @@ static enum kd_status want(struct kd_session *s, uint64_t address, struct kd_err
 }
 
 /* Sites that nothing wants any more go; wanted ones exist. */
-static enum kd_status update(struct kd_session *s, struct kd_error *err)
+static enum kd_status update(struct kd_session *s, bool *changed, struct kd_error *err)
 {
 	struct kd__breaks *k = s->breaks;
 	enum kd_status status = KD_OK;
@@ -120,6 +120,7 @@ static enum kd_status update(struct kd_session *s, struct kd_error *err)
 		if (kd__breaks_has_site(s, k->sites[i].address))
 			continue;
 		status = restore(s, &k->sites[i], err);
+		*changed = true;
 		if (status == KD_OK)
 			drop(k, i);
 	}
@@ -137,8 +138,8 @@ static enum kd_status update(struct kd_session *s, struct kd_error *err)
 enum kd_status kd__breaks_plant(struct kd_session *s, uint64_t except_pc, struct kd_error *err)
 {
 	struct kd__breaks *k = s->breaks;
-	enum kd_status status = update(s, err);
 	bool changed = false;
+	enum kd_status status = update(s, &changed, err);
 
 	for (size_t i = 0; i < k->n_sites && status == KD_OK; i++) {
 		struct site *site = &k->sites[i];

@@ -286,10 +286,8 @@ enum kd_status kd__regs_set(struct kd_session *s, uint32_t processor, const char
 	struct cpu *cpu;
 	uint8_t *bytes;
 	uint64_t before;
-	enum kd_status status = kd__need_write(s, err);
+	enum kd_status status = locate(s, processor, name, &place, &bytes, &cpu, err);
 
-	if (status == KD_OK)
-		status = locate(s, processor, name, &place, &bytes, &cpu, err);
 	if (status != KD_OK)
 		return status;
 	if (place.field->size > 8)
@@ -373,7 +371,8 @@ KD_EXPORT enum kd_status kd_register_set(struct kd_session *s, const char *name,
 			err, KD_E_INVALID, 0,
 			"registers of another context are shown: .cxr or .thread without "
 			"an argument returns to the processor's");
-	return kd__regs_set(s, s->processor, name, value, err);
+	status = kd__need_write(s, err);
+	return status == KD_OK ? kd__regs_set(s, s->processor, name, value, err) : status;
 }
 
 KD_EXPORT enum kd_status kd_register_read_bytes(struct kd_session *s, const char *name,
