@@ -366,6 +366,8 @@ KD_EXPORT enum kd_status kd_register_get(struct kd_session *s, const char *name,
 KD_EXPORT enum kd_status kd_register_set(struct kd_session *s, const char *name, uint64_t value,
 					 struct kd_error *err)
 {
+	enum kd_status status;
+
 	if (s->regs->has_override)
 		return kd_error_set(
 			err, KD_E_INVALID, 0,
