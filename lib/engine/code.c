@@ -36,7 +36,7 @@ static enum kd_status decode(struct kd_session *s, uint64_t address,
 			     struct kd_error *err)
 {
 	uint8_t bytes[INSTRUCTION_MAX];
-	unsigned bits;
+	unsigned bits = 0;
 	size_t n = 0;
 	enum kd_status status = bits_of(s, &bits, err);
 
@@ -75,7 +75,7 @@ enum kd_status kd__code_operand_address(struct kd_session *s, unsigned which, ui
 					struct kd_error *err)
 {
 	uint8_t bytes[INSTRUCTION_MAX];
-	unsigned bits;
+	unsigned bits = 0;
 	uint64_t pc;
 	size_t n = 0;
 	enum kd_status status = bits_of(s, &bits, err);

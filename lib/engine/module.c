@@ -453,6 +453,11 @@ struct kd__module *kd__module_at(struct kd_session *s, uint64_t address)
 	return m;
 }
 
+struct kd__module *kd__module_known_at(struct kd_session *s, uint64_t address)
+{
+	return at(s->modules, address);
+}
+
 static struct kd__module *named(struct kd__modules *ms, const char *name, size_t size)
 {
 	for (size_t i = 0; i < ms->n_loaded; i++) /* by its own name first: it is unique */

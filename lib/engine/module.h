@@ -64,6 +64,8 @@ enum kd_status kd__modules_refresh(struct kd_session *s, struct kd_error *err);
 
 /* NULL: none. kd__module_at() looks at what was loaded since only for addresses of the kernel. */
 struct kd__module *kd__module_at(struct kd_session *s, uint64_t address);
+/* Among those known; asks the target for nothing. */
+struct kd__module *kd__module_known_at(struct kd_session *s, uint64_t address);
 struct kd__module *kd__module_find(struct kd_session *s, const char *name, size_t name_size);
 struct kd__module *kd__module_kernel(struct kd_session *s);
 static inline struct kd__module *kd__module_of(const struct kd_module *m)
