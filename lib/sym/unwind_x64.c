@@ -23,6 +23,8 @@ enum {
 	EPILOG_BYTES = 64, /* enough for `add rsp`, 12 pops and a jump */
 };
 
+#define BODY UINT32_MAX /* as an offset in the prolog: behind it */
+
 struct info {
 	uint8_t version, flags, prolog_size, n_codes, frame_register, frame_offset;
 	uint8_t codes[2 * 256];
@@ -172,19 +174,31 @@ static enum kd_status undo(struct walk *w, const struct info *i, unsigned at, ui
 	}
 }
 
-/* All codes whose instruction ended at or before `offset` in the prolog. */
+/*
+ * What SAVE_* offsets count from. The frame register, if there is one and it has been set up: in
+ * the body always (a chained part names the register without a code for it), in the prolog once
+ * its code was passed.
+ */
+static uint64_t save_base(const struct walk *w, const struct info *i, uint32_t offset)
+{
+	if (!i->frame_register)
+		return w->f->regs[KD_X64_RSP];
+	if (offset >= i->prolog_size || (i->flags & FLAG_CHAIN))
+		return frame_base(w, i);
+	for (unsigned j = 0; j < i->n_codes;
+	     j += slots_of(i, i->codes[2 * j + 1] & 15, i->codes[2 * j + 1] >> 4))
+		if ((i->codes[2 * j + 1] & 15) == OP_SET_FPREG && i->codes[2 * j] <= offset)
+			return frame_base(w, i);
+	return w->f->regs[KD_X64_RSP];
+}
+
+/* All codes whose instruction ended at or before `offset` from the entry's begin. */
 static enum kd_status undo_all(struct walk *w, const struct info *i, uint32_t offset)
 {
-	bool has_frame = i->frame_register != 0;
-	uint64_t base = w->f->regs[KD_X64_RSP];
+	uint64_t base = save_base(w, i, offset);
 	enum kd_status status = KD_OK;
 	unsigned at = 0, n;
 
-	/* Offsets count from the frame only when it has been set up already. */
-	for (unsigned j = 0; has_frame && j < i->n_codes;
-	     j += slots_of(i, i->codes[2 * j + 1] & 15, i->codes[2 * j + 1] >> 4))
-		if ((i->codes[2 * j + 1] & 15) == OP_SET_FPREG && i->codes[2 * j] <= offset)
-			base = frame_base(w, i);
 	w->step->establisher = w->step->establisher ? w->step->establisher : base;
 	while (at < i->n_codes && status == KD_OK && !w->machine_frame) {
 		unsigned op = i->codes[2 * at + 1] & 15;
@@ -198,6 +212,22 @@ static enum kd_status undo_all(struct walk *w, const struct info *i, uint32_t of
 		at += n;
 	}
 	return status;
+}
+
+/* Bit 0: the word is the RVA of another RUNTIME_FUNCTION, which stands in for this one. */
+static enum kd_status resolve_indirect(struct walk *w, struct kd_x64_function *f)
+{
+	uint8_t bytes[12];
+	enum kd_status status;
+
+	if (!(f->unwind & 1))
+		return KD_OK;
+	status = read_exact(w, w->base + (f->unwind & ~1u), bytes, sizeof bytes, "unwind data are");
+	if (status != KD_OK)
+		return status;
+	*f = (struct kd_x64_function){ kd_get32(bytes), kd_get32(bytes + 4),
+				       kd_get32(bytes + 8) & ~1u };
+	return KD_OK;
 }
 
 /* --- epilogs --- */
@@ -278,31 +308,82 @@ static enum kd_status simulate_pops(struct walk *w, struct code *c)
 	return status;
 }
 
-/* A return, or a jump out of the function: the end of an epilog. */
-static bool is_terminator(const struct code *c, const struct kd_x64_function *f, uint32_t rva)
+/* Begin of the function that an entry is a part of; its own begin when the chain is damaged. */
+static uint32_t primary_begin(const struct walk *w, struct kd_x64_function f)
+{
+	struct walk quiet = *w;
+	struct info info;
+	uint32_t begin = f.begin;
+
+	quiet.err = NULL;
+	for (int n = 0; n < CHAIN_MAX; n++) {
+		if (read_info(&quiet, f.unwind & ~1u, &info) != KD_OK || !(info.flags & FLAG_CHAIN))
+			return f.begin;
+		f = info.chained;
+	}
+	return begin;
+}
+
+/*
+ * A jump ends an epilog when it leaves the function. Compilers split functions: a jump to another
+ * part, or to the beginning, stays inside.
+ */
+static bool leaves_function(struct walk *w, const struct kd_x64_function *f, uint32_t target)
+{
+	struct kd_x64_function other = { 0 };
+	struct walk quiet = *w;
+	uint64_t base;
+
+	quiet.err = NULL;
+	if (target >= f->begin && target < f->end)
+		return false;
+	if (!w->u->find(w->u->context, w->base + target, &base, &other) || base != w->base ||
+	    !other.end || resolve_indirect(&quiet, &other) != KD_OK)
+		return true;
+	return primary_begin(w, other) != primary_begin(w, *f);
+}
+
+/*
+ * `jmp rax` and its like is a switch as often as a tail call; what marks an epilog is the REX.W
+ * prefix, or pops in front of it.
+ */
+static bool is_register_jump(const struct code *c, bool popped)
 {
 	const uint8_t *p = c->bytes + c->at;
-	uint32_t here = rva + (uint32_t)c->at, target;
+	bool has_rex = left(c, 3) && (p[0] & 0xF0) == 0x40;
+
+	if (has_rex)
+		p++;
+	if (!left(c, 2) || p[0] != 0xFF || (p[1] & 0x38) != 0x20)
+		return false;
+	return popped || (has_rex && (p[-1] & 8)) || p[1] == 0x25;
+}
+
+/* A return, or a jump out of the function: the end of an epilog. */
+static bool is_terminator(struct walk *w, const struct code *c, const struct kd_x64_function *f,
+			  uint32_t rva)
+{
+	const uint8_t *p = c->bytes + c->at;
+	uint32_t here = rva + (uint32_t)c->at;
 
 	if (!left(c, 1))
 		return false;
 	if (p[0] == 0xC3 || (p[0] == 0xC2 && left(c, 3)) ||
 	    (left(c, 2) && p[0] == 0xF3 && p[1] == 0xC3))
 		return true;
-	if (left(c, 2) && p[0] == 0xFF && (p[1] == 0x25 || (p[1] >= 0xE0 && p[1] <= 0xE7)))
-		return true;
-	if (left(c, 3) && p[0] == 0x48 && p[1] == 0xFF && (p[2] & 0x38) == 0x20)
+	if (is_register_jump(c, c->at > 0))
 		return true;
 	if (left(c, 2) && p[0] == 0xEB)
-		target = (uint32_t)((int64_t)here + 2 + (int8_t)p[1]);
-	else if (left(c, 5) && p[0] == 0xE9)
-		target = here + 5 + kd_get32(p + 1);
-	else
-		return false;
-	return target < f->begin || target >= f->end;
+		return leaves_function(w, f, (uint32_t)((int64_t)here + 2 + (int8_t)p[1]));
+	if (left(c, 5) && p[0] == 0xE9)
+		return leaves_function(w, f, here + 5 + kd_get32(p + 1));
+	return false;
 }
 
-/* Version 1: the instructions ahead must be an epilog; then they are carried out. */
+/*
+ * Carry out the instructions ahead if they are an epilog. Version 2 lists epilogs, so their end is
+ * not looked at; version 1 does not, so it must be one by its bytes.
+ */
 static enum kd_status try_epilog(struct walk *w, const struct info *i,
 				 const struct kd_x64_function *f, uint32_t rva, bool listed,
 				 bool *done_ret)
@@ -318,7 +399,8 @@ static enum kd_status try_epilog(struct walk *w, const struct info *i,
 	if (!listed)
 		simulate_release(&c, i, w->f);
 	status = simulate_pops(w, &c);
-	if (status == KD_E_UNREADABLE || (status == KD_OK && !is_terminator(&c, f, rva))) {
+	if (status == KD_E_UNREADABLE ||
+	    (status == KD_OK && !listed && !is_terminator(w, &c, f, rva))) {
 		*w->f = before;
 		return KD_OK;
 	}
@@ -340,7 +422,7 @@ static enum kd_status unwind_function(struct walk *w, struct kd_x64_function f, 
 {
 	struct info info;
 	enum kd_status status = read_info(w, f.unwind, &info);
-	uint32_t offset = rva - f.begin;
+	uint32_t offset = rva >= f.begin ? rva - f.begin : BODY;
 	bool in_prolog, done = false;
 
 	if (status != KD_OK)
@@ -354,7 +436,7 @@ static enum kd_status unwind_function(struct walk *w, struct kd_x64_function f, 
 		if (status != KD_OK || done)
 			return status == KD_OK ? return_address(w) : status;
 	}
-	status = undo_all(w, &info, in_prolog ? offset : UINT32_MAX);
+	status = undo_all(w, &info, offset);
 	for (int n = 0; status == KD_OK && (info.flags & FLAG_CHAIN) && !w->machine_frame; n++) {
 		if (n == CHAIN_MAX)
 			return kd_error_set(w->err, KD_E_MALFORMED, w->base + f.begin,
@@ -362,30 +444,29 @@ static enum kd_status unwind_function(struct walk *w, struct kd_x64_function f, 
 		f = info.chained;
 		status = read_info(w, f.unwind & ~1u, &info);
 		if (status == KD_OK)
-			status = undo_all(w, &info, UINT32_MAX);
+			status = undo_all(w, &info, BODY);
 	}
 	if (status != KD_OK || w->machine_frame)
 		return status;
 	return return_address(w);
 }
 
-/* Bit 0: the word is the RVA of another RUNTIME_FUNCTION whose unwind data apply. */
-static enum kd_status resolve_indirect(struct walk *w, struct kd_x64_function *f)
+/* A caller's frame lies above its callee's, except behind an interrupt: stacks were switched. */
+static enum kd_status check_progress(const struct walk *w, const struct kd_x64_frame *before)
 {
-	uint8_t bytes[12];
-	enum kd_status status;
+	uint64_t old = before->regs[KD_X64_RSP], now = w->f->regs[KD_X64_RSP];
 
-	if (!(f->unwind & 1))
-		return KD_OK;
-	status = read_exact(w, w->base + (f->unwind & ~1u), bytes, sizeof bytes, "unwind data are");
-	if (status == KD_OK)
-		f->unwind = kd_get32(bytes + 8) & ~1u;
-	return status;
+	if (w->machine_frame ? now == old && w->f->rip == before->rip : now <= old)
+		return kd_error_set(w->err, KD_E_MALFORMED, before->rip,
+				    "the stack does not grow from frame to frame: 0x%llx, 0x%llx",
+				    (unsigned long long)old, (unsigned long long)now);
+	return KD_OK;
 }
 
 enum kd_status kd_x64_unwind(const struct kd_x64_unwinder *u, struct kd_x64_frame *frame,
 			     bool exact, struct kd_x64_step *step_ret, struct kd_error *err)
 {
+	struct kd_x64_frame before = *frame;
 	struct walk w = { .u = u, .f = frame, .step = step_ret, .err = err };
 	/* A call may be a function's last instruction: its return address lies behind it. */
 	uint64_t lookup = exact ? frame->rip : frame->rip - 1;
@@ -399,12 +480,13 @@ enum kd_status kd_x64_unwind(const struct kd_x64_unwinder *u, struct kd_x64_fram
 	if (!f.end) {
 		step_ret->is_leaf = true;
 		step_ret->establisher = frame->regs[KD_X64_RSP];
-		return return_address(&w);
+		status = return_address(&w);
+		return status == KD_OK ? check_progress(&w, &before) : status;
 	}
 	step_ret->has_function = true;
 	step_ret->function = w.base + f.begin;
 	status = resolve_indirect(&w, &f);
-	if (status != KD_OK)
-		return status;
-	return unwind_function(&w, f, (uint32_t)(lookup - w.base), exact);
+	if (status == KD_OK)
+		status = unwind_function(&w, f, (uint32_t)(lookup - w.base), exact);
+	return status == KD_OK ? check_progress(&w, &before) : status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One step up an x64 stack by the image's unwind data: UNWIND_INFO versions 1 and 2, chained and
- * indirect entries, epilogs, machine frames. Facts: docs/protocol and Microsoft's x64 ABI.
+ * indirect entries, epilogs, machine frames (facts: symbols 3.1 to 3.3).
  */
 #ifndef KD_LIB_SYM_UNWIND_X64_H
 #define KD_LIB_SYM_UNWIND_X64_H
@@ -20,6 +20,23 @@ struct kd_x64_frame {
 struct kd_x64_function {
 	uint32_t begin, end, unwind; /* RVAs; bit 0 of unwind: indirect */
 };
+
+/* The function table of an image (.pdata), in ascending order. */
+struct kd_x64_functions {
+	struct kd_x64_function *list;
+	size_t n;
+};
+
+/*
+ * Read the exception directory with one request. KD_E_NOT_FOUND: the image has none, or is not for
+ * x64; KD_E_UNREADABLE: paged out, take it from the image file. A table that is readable in part is
+ * that part. Owned: kd_x64_functions_free().
+ */
+enum kd_status kd_x64_functions_load(const struct kd_pe *pe, struct kd_x64_functions *ret,
+				     struct kd_error *err);
+void kd_x64_functions_free(struct kd_x64_functions *f);
+/* The entry around an RVA; NULL: none, so a leaf function. Valid as long as the table. */
+const struct kd_x64_function *kd_x64_function_at(const struct kd_x64_functions *f, uint32_t rva);
 
 struct kd_x64_unwinder {
 	/* Code and stack bytes; short reads mean unreadable. */
@@ -48,7 +65,8 @@ struct kd_x64_step {
  * was interrupted), not a return address behind a call.
  *
  * KD_OK: *frame is the caller's; KD_E_UNREADABLE: unwind data or stack not readable, err->where
- * says where; KD_E_MALFORMED: unwind data that make no sense; KD_E_NOT_FOUND: rip is in no image.
+ * says where; KD_E_MALFORMED: unwind data that make no sense, or a stack that does not grow;
+ * KD_E_NOT_FOUND: rip is in no image. On failure *frame is undefined: stop there.
  */
 enum kd_status kd_x64_unwind(const struct kd_x64_unwinder *u, struct kd_x64_frame *frame,
 			     bool exact, struct kd_x64_step *step_ret, struct kd_error *err);
