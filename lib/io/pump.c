@@ -6,8 +6,8 @@
  *   bytes that were read   -> the link
  *   the end of the stream  -> the caller       when everything before it was given out
  *   the link's output      -> the transport
- *   the link's time-outs
  *   the transport's bytes  -> the buffer       all that have arrived
+ *   the link's time-outs                       after them: bytes that waited are no silence
  *   a new connection?      -> the link restarts
  *   nothing of all that: wait
  *
@@ -151,7 +151,7 @@ static enum kd_status pass(struct kd_pump *p, struct kd_link_event *event_ret, s
 	if (p->over.status != KD_OK)
 		return say_over(p, err);
 	kd_pump_flush(p, NULL);
-	if (serve_timeouts(p) || drain(p) || p->over.status != KD_OK)
+	if (drain(p) || p->over.status != KD_OK || serve_timeouts(p))
 		return KD_E_BUSY;
 	if (notice_connection(p))
 		return kd_error_set(err, KD_E_RESET, 0, "%s: connected", p->transport->name);
