@@ -135,6 +135,7 @@ static struct fixture *make(size_t n, unsigned pointer_size)
 
 struct result {
 	size_t n, stop_after;
+	uint64_t known_end;
 	struct kd__list_entry entries[16]; /* the first ones */
 };
 
@@ -263,6 +264,42 @@ static void test_half_linked(void **state)
 	free(f);
 }
 
+static bool known_below(void *context, uint64_t address)
+{
+	const struct result *r = context;
+
+	return address < r->known_end;
+}
+
+static void test_new(void **state)
+{
+	struct fixture *f = make(6, 8);
+	struct kd__list_reader reader = { f, 8, true, read_memory, read_text };
+	struct result r = { .known_end = entry_at(f, 4) };
+
+	assert_int_equal(kd__list_new(&reader, f->base + HEAD, known_below, collect, &r, NULL),
+			 KD_OK);
+	assert_int_equal(r.n, 2);
+	assert_int_equal(r.entries[0].address, entry_at(f, 4));
+	assert_int_equal(r.entries[1].address, entry_at(f, 5));
+	r = (struct result){ .known_end = UINT64_MAX };
+	f->n_reads = 0;
+	assert_int_equal(kd__list_new(&reader, f->base + HEAD, known_below, collect, &r, NULL),
+			 KD_OK);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(f->n_reads, 1);
+	r = (struct result){ .known_end = 0 }; /* nothing known: all of it */
+	assert_int_equal(kd__list_new(&reader, f->base + HEAD, known_below, collect, &r, NULL),
+			 KD_OK);
+	assert_int_equal(r.n, 6);
+	put_pointer(f, entry_at(f, 5) + 8, entry_at(f, 5));
+	r = (struct result){ .known_end = 0 };
+	assert_int_equal(kd__list_new(&reader, f->base + HEAD, known_below, collect, &r, NULL),
+			 KD_E_MALFORMED);
+	assert_int_equal(r.n, 1);
+	free(f);
+}
+
 static void test_hole(void **state)
 {
 	struct fixture *f = make(6, 8);
@@ -381,17 +418,12 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_empty_and_stop),
-		cmocka_unit_test(test_other_name),
-		cmocka_unit_test(test_loop),
-		cmocka_unit_test(test_half_linked),
-		cmocka_unit_test(test_hole),
-		cmocka_unit_test(test_impossible_images),
-		cmocka_unit_test(test_endless),
-		cmocka_unit_test(test_other_failures),
-		cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_good),        cmocka_unit_test(test_empty_and_stop),
+		cmocka_unit_test(test_other_name),  cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_half_linked), cmocka_unit_test(test_new),
+		cmocka_unit_test(test_hole),        cmocka_unit_test(test_impossible_images),
+		cmocka_unit_test(test_endless),     cmocka_unit_test(test_other_failures),
+		cmocka_unit_test(test_flips),       cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests_name("module_list", tests, NULL, NULL);
