@@ -214,13 +214,13 @@ static void test_large_read_takes_few_requests(void **state)
 static void test_unreadable_memory(void **state)
 {
 	struct fixture *f = *state;
-	struct kd_error err = { 0 };
+	struct kd_error refusal = { 0 };
 	uint8_t bytes[8192];
 	uint64_t address;
 	size_t done = 1;
 
-	assert_int_equal(kd_memory_read(f->session, 0x10, bytes, 4, &done, &err), KD_E_UNREADABLE);
-	assert_true(err.where == 0x10);
+	assert_int_equal(kd_memory_read(f->session, 0x10, bytes, 4, &done, &refusal), KD_E_UNREADABLE);
+	assert_true(refusal.where == 0x10);
 	fake_host_lock(f->host);
 	address = kd_fake_alloc(f->host->fake, 8192);
 	kd_fake_unmap(f->host->fake, address + 4096, 4096);
@@ -361,13 +361,13 @@ static void test_thirty_third_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct kd_breakpoint_spec spec = KD_BREAKPOINT_SPEC_INIT;
-	struct kd_error err = { 0 };
+	struct kd_error refusal = { 0 };
 
 	for (uint64_t i = 0; i < 32; i++)
 		add_breakpoint(f, f->code + 0x80 + i, 0);
 	spec.address = f->code + 0x80 + 32;
-	assert_int_equal(kd_breakpoint_add(f->session, -1, &spec, NULL, &err), KD_E_FULL);
-	assert_non_null(strstr(err.text, "32"));
+	assert_int_equal(kd_breakpoint_add(f->session, -1, &spec, NULL, &refusal), KD_E_FULL);
+	assert_non_null(strstr(refusal.text, "32"));
 	OK(kd_breakpoint_remove(f->session, 5, &err));
 	OK(kd_breakpoint_add(f->session, -1, &spec, NULL, &err));
 	OK(kd_session_go(f->session, KD_GO, &err));
@@ -527,7 +527,6 @@ static void test_read_only_refuses(void **state)
 {
 	struct fixture *f = *state;
 	struct kd_session_options options = KD_SESSION_OPTIONS_INIT;
-	struct kd_error err = { 0 };
 	uint8_t byte = 1;
 
 	kd_session_destroy(f->session);
