@@ -155,12 +155,14 @@ void *load_options_kernel_base(const void *loader_block)
 {
 	enum { DLL_BASE = 6 * WORD }; /* in a KLDR_DATA_TABLE_ENTRY: 0x18, 0x30 */
 	const struct shape *s = loader_block ? find_shape(loader_block) : NULL;
-	const void *first;
+	const void *head, *first;
 
 	if (!s)
 		return NULL;
-	first = pointer_at(loader_block, header_size(s));
-	if (!is_kernel_pointer(first))
+	head = (const char *)loader_block + header_size(s);
+	first = pointer_at(head, 0);
+	/* Empty: the kernel has taken the list over. */
+	if (!is_kernel_pointer(first) || first == head)
 		return NULL;
 	return is_kernel_pointer(pointer_at(first, DLL_BASE)) ? pointer_at(first, DLL_BASE) : NULL;
 }

@@ -167,7 +167,9 @@ extern ULONG64 MmNumberOfPhysicalPages, MmLowestPhysicalPage, MmHighestPhysicalP
 extern ULONG_PTR MmHighestUserAddress, MmSystemRangeStart, MmUserProbeAddress;
 extern LIST_ENTRY PsActiveProcessHead;
 
-/* KUSER_SHARED_DATA.KdDebuggerEnabled: bit 0 enabled, bit 1 not present */
+/* KUSER_SHARED_DATA.KdDebuggerEnabled */
+#define SHARED_KD_ENABLED          1
+#define SHARED_KD_PRESENT          2 /* kept up to date by the transport */
 #define SHARED_KD_DEBUGGER_ENABLED ((volatile UCHAR *)(KSEG_USER_SHARED + 0x2D4))
 
 #endif
