@@ -7,8 +7,9 @@
 #include "core/bytes.h"
 
 enum {
-	HEADERS = 0x1000, /* one read: DOS, NT and section headers of all images seen */
-	LFANEW_MAX = 0xC00,
+	HEADERS = 0x1000,     /* one read: DOS, NT and section headers of all images seen */
+	HEADERS_MAX = 0x3000, /* as far as they could reach: a second read */
+	LFANEW_MAX = 0x1000,
 	FILE_HEADER = 4, /* from the NT signature */
 	OPTIONAL_HEADER = 0x18,
 	SECTION_SIZE = 40,
@@ -19,6 +20,8 @@ enum {
 	DEBUG_CODEVIEW = 2,
 	RSDS = 0x53445352,
 	RSDS_HEADER = 24,
+	NB10 = 0x3031424E,
+	NB10_HEADER = 16,
 };
 
 /* Offsets in the optional header that differ: {PE32, PE32+}. */
@@ -27,7 +30,7 @@ static const struct {
 } optional[2] = { { 0x1C, 0x5C, 0x60 }, { 0x18, 0x6C, 0x70 } };
 
 struct headers {
-	uint8_t bytes[HEADERS];
+	uint8_t bytes[HEADERS_MAX];
 	size_t size;
 	size_t nt; /* offset of the signature */
 };
@@ -35,6 +38,29 @@ struct headers {
 static bool has(const struct headers *h, size_t at, size_t size)
 {
 	return at <= h->size && size <= h->size - at;
+}
+
+/* Where the section table ends; 0: that cannot be said yet. */
+static size_t headers_end(const struct headers *h)
+{
+	const uint8_t *f = h->bytes + h->nt + FILE_HEADER;
+
+	if (!has(h, h->nt, OPTIONAL_HEADER))
+		return 0;
+	return h->nt + OPTIONAL_HEADER + kd_get16(f + 16) +
+	       KD_MIN(kd_get16(f + 2), KD_PE_SECTIONS_MAX) * (size_t)SECTION_SIZE;
+}
+
+/* Headers of more than a page: rare, so it costs a request of its own. What fails is left out. */
+static void read_rest(const struct kd_pe *pe, struct headers *h)
+{
+	size_t end = headers_end(h), done = 0;
+
+	if (h->size < HEADERS || (end && end <= h->size))
+		return;
+	if (pe->read(pe->context, pe->base + HEADERS, h->bytes + HEADERS, HEADERS_MAX - HEADERS,
+		     &done) == KD_OK)
+		h->size += KD_MIN(done, (size_t)(HEADERS_MAX - HEADERS));
 }
 
 static enum kd_status read_headers(struct kd_pe *pe, struct headers *h, struct kd_error *err)
@@ -47,8 +73,10 @@ static enum kd_status read_headers(struct kd_pe *pe, struct headers *h, struct k
 		return kd_error_set(err, KD_E_UNREADABLE, pe->base,
 				    "the image's headers are not in memory");
 	h->nt = kd_get32(h->bytes + 0x3C);
-	if (kd_get16(h->bytes) != 0x5A4D || h->nt > LFANEW_MAX || h->nt % 4 ||
-	    !has(h, h->nt, OPTIONAL_HEADER + 0x60) || kd_get32(h->bytes + h->nt) != 0x4550)
+	if (kd_get16(h->bytes) != 0x5A4D || h->nt > LFANEW_MAX || h->nt % 4)
+		return kd_error_set(err, KD_E_MALFORMED, pe->base, "no PE image is there");
+	read_rest(pe, h);
+	if (!has(h, h->nt, OPTIONAL_HEADER + 0x60) || kd_get32(h->bytes + h->nt) != 0x4550)
 		return kd_error_set(err, KD_E_MALFORMED, pe->base, "no PE image is there");
 	return KD_OK;
 }
@@ -204,6 +232,26 @@ void kd_pe_file_name(char *out, size_t size, const char *path, size_t length)
 		out[0] = '\0';
 }
 
+/* RSDS: GUID, age, path. NB10: offset, time stamp, age, path. */
+static bool parse_codeview(const uint8_t *record, size_t size, struct kd_pe_codeview *ret)
+{
+	size_t header = kd_get32(record) == RSDS ? RSDS_HEADER : NB10_HEADER;
+
+	if (size < header || (kd_get32(record) != RSDS && kd_get32(record) != NB10))
+		return false;
+	if (kd_get32(record) == RSDS) {
+		memcpy(ret->guid, record + 4, sizeof ret->guid);
+		ret->age = kd_get32(record + 20);
+		kd_pe_format_id(ret->id, ret->guid, ret->age);
+	} else {
+		ret->signature = kd_get32(record + 8);
+		ret->age = kd_get32(record + 12);
+		snprintf(ret->id, sizeof ret->id, "%08X%X", ret->signature, ret->age);
+	}
+	kd_pe_file_name(ret->name, sizeof ret->name, (const char *)record + header, size - header);
+	return true;
+}
+
 static enum kd_status read_codeview(const struct kd_pe *pe, const uint8_t *entry,
 				    struct kd_pe_codeview *ret)
 {
@@ -220,16 +268,10 @@ static enum kd_status read_codeview(const struct kd_pe *pe, const uint8_t *entry
 		return KD_E_NOT_FOUND;
 	if (status != KD_OK)
 		return status;
-	if (done < RSDS_HEADER)
+	if (done < NB10_HEADER)
 		return done ? KD_E_NOT_FOUND : KD_E_UNREADABLE;
-	if (kd_get32(record) != RSDS)
-		return KD_E_NOT_FOUND;
-	memcpy(ret->guid, record + 4, sizeof ret->guid);
-	ret->age = kd_get32(record + 20);
-	kd_pe_file_name(ret->name, sizeof ret->name, (const char *)record + RSDS_HEADER,
-			done - RSDS_HEADER);
-	kd_pe_format_id(ret->id, ret->guid, ret->age);
-	return KD_OK;
+	memset(ret, 0, sizeof *ret);
+	return parse_codeview(record, done, ret) ? KD_OK : KD_E_NOT_FOUND;
 }
 
 enum kd_status kd_pe_codeview(const struct kd_pe *pe, struct kd_pe_codeview *ret,

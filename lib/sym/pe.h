@@ -66,8 +66,10 @@ enum kd_status kd_pe_read(const struct kd_pe *pe, uint32_t rva, void *buffer, si
 const struct kd_pe_section *kd_pe_section_at(const struct kd_pe *pe, uint32_t rva);
 
 struct kd_pe_codeview {
-	uint8_t guid[16];
+	uint8_t guid[16]; /* all zero for old records */
 	uint32_t age;
+	uint32_t
+		signature; /* NB10, for PDBs of format 2: time stamp in place of the GUID; else 0 */
 	char name[KD_PE_NAME_MAX]; /* last component of the PDB's path, harmless as a file name */
 	char id[KD_PE_ID_SIZE];    /* key in a symbol store: GUID in upper case and age in hex */
 };
@@ -104,6 +106,34 @@ struct kd_pe_exports {
 enum kd_status kd_pe_exports_load(const struct kd_pe *pe, struct kd_pe_exports *ret,
 				  struct kd_error *err);
 void kd_pe_exports_free(struct kd_pe_exports *exports);
+
+/* The export at or below an RVA, named ones first; NULL: none. Nearest exports are often wrong. */
+const struct kd_pe_export *kd_pe_export_at(const struct kd_pe_exports *exports, uint32_t rva);
+/* By name, case included; NULL: none. */
+const struct kd_pe_export *kd_pe_export_find(const struct kd_pe_exports *exports, const char *name);
+
+/* --- imports --- */
+
+struct kd_pe_import {
+	const char *dll;
+	const char *name; /* "" for imports by ordinal */
+	uint16_t ordinal;
+	uint32_t slot_rva; /* of the pointer in the import address table */
+};
+
+struct kd_pe_imports {
+	struct kd_pe_import *list; /* DLL after DLL */
+	size_t n, cap;
+	char *bytes; /* names point into it */
+};
+
+/*
+ * KD_OK; KD_E_NOT_FOUND: the image imports nothing; KD_E_UNREADABLE: discarded or paged out, take
+ * the image file. Owned: kd_pe_imports_free().
+ */
+enum kd_status kd_pe_imports_load(const struct kd_pe *pe, struct kd_pe_imports *ret,
+				  struct kd_error *err);
+void kd_pe_imports_free(struct kd_pe_imports *imports);
 
 /* --- mapping files --- */
 

@@ -111,3 +111,32 @@ void kd_pe_exports_free(struct kd_pe_exports *exports)
 	free(exports->bytes);
 	memset(exports, 0, sizeof *exports);
 }
+
+const struct kd_pe_export *kd_pe_export_at(const struct kd_pe_exports *e, uint32_t rva)
+{
+	const struct kd_pe_export *best = NULL;
+	size_t low = 0, high = e->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (e->list[mid].rva <= rva)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	/* forwarders point at text; of several exports of one place the first with a name is taken
+	 */
+	for (; low-- > 0 && (!best || e->list[low].rva == best->rva);)
+		if (!e->list[low].forwarder && (!best || e->list[low].name[0]))
+			best = &e->list[low];
+	return best;
+}
+
+const struct kd_pe_export *kd_pe_export_find(const struct kd_pe_exports *e, const char *name)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (name[0] && !strcmp(e->list[i].name, name))
+			return &e->list[i];
+	return NULL;
+}

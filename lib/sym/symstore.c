@@ -104,7 +104,7 @@ static void lower(char *text)
 /* A compressed file in a store is recognised, so that "not found" does not mislead. */
 static void note_compressed(struct search *s, const char *path)
 {
-	char squeezed[PATH_SIZE];
+	char squeezed[PATH_SIZE + KD_PE_NAME_MAX];
 	struct kd_error err;
 	size_t n = (size_t)snprintf(squeezed, sizeof squeezed, "%s", path);
 
@@ -119,37 +119,79 @@ static void note_compressed(struct search *s, const char *path)
 	remember(s, &err);
 }
 
-/* Layouts below a folder; %s: folder, name, id, lower-case id, first two letters. */
-static bool try_folder(struct search *s, const char *folder)
+/*
+ * `file.ptr` stands in a store for a file that is kept elsewhere: "PATH:where", or "MSG: why not".
+ */
+static bool follow_pointer(struct search *s, const char *folder)
+{
+	char path[PATH_SIZE + 16], text[PATH_SIZE];
+	struct kd_error err;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/file.ptr", folder);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	n = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	if (!strncmp(text, "PATH:", 5))
+		return try_file(s, text + 5);
+	tell(s, "%s: %s", path, text);
+	kd_error_set(&err, KD_E_NOT_FOUND, 0, "the symbol store says of %s: %s", s->wanted->name,
+		     text);
+	remember(s, &err);
+	return false;
+}
+
+/* The folder of one key of a store: the file, compressed, or a pointer to it. */
+static bool try_key(struct search *s, const char *root, const char *id)
+{
+	const char *name = s->wanted->name;
+	char folder[PATH_SIZE], path[PATH_SIZE + KD_PE_NAME_MAX];
+
+	snprintf(folder, sizeof folder, "%s/%s/%s", root, name, id);
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	if (try_file(s, path))
+		return true;
+	note_compressed(s, path);
+	return follow_pointer(s, folder);
+}
+
+/* A store: keys with digits in either case; two tiers when index2.txt says so. */
+static bool try_store(struct search *s, const char *root)
 {
 	const char *name = s->wanted->name;
 	char id[KD_PE_ID_SIZE], path[PATH_SIZE], tier[3] = { name[0], name[1], '\0' };
-	const char *ids[] = { s->wanted->id, id };
 
 	snprintf(id, sizeof id, "%s", s->wanted->id);
 	lower(id);
 	lower(tier);
-	for (size_t i = 0; i < KD_ARRAY_LEN(ids); i++) {
-		snprintf(path, sizeof path, "%s/%s/%s/%s", folder, name, ids[i], name);
-		if (try_file(s, path))
-			return true;
-		note_compressed(s, path);
-	}
-	snprintf(path, sizeof path, "%s/index2.txt", folder);
-	if (!access(path, F_OK)) {
-		snprintf(path, sizeof path, "%s/%s/%s/%s/%s", folder, tier, name, s->wanted->id,
-			 name);
-		if (try_file(s, path))
-			return true;
-	}
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	if (try_file(s, path))
+	if (try_key(s, root, s->wanted->id) || try_key(s, root, id))
 		return true;
-	snprintf(path, sizeof path, "%s/symbols/pdb/%s", folder, name);
-	if (!access(path, F_OK) && try_file(s, path))
+	snprintf(path, sizeof path, "%s/index2.txt", root);
+	if (access(path, F_OK))
+		return false;
+	snprintf(path, sizeof path, "%s/%s", root, tier);
+	return try_key(s, path, s->wanted->id) || try_key(s, path, id);
+}
+
+/* A folder may be a store, or hold the files as they are. */
+static bool try_folder(struct search *s, const char *folder)
+{
+	static const char *const below[] = { "", "symbols/pdb/", "pdb/" };
+	char path[PATH_SIZE];
+
+	if (try_store(s, folder))
 		return true;
-	snprintf(path, sizeof path, "%s/pdb/%s", folder, name);
-	return !access(path, F_OK) && try_file(s, path);
+	for (size_t i = 0; i < KD_ARRAY_LEN(below); i++) {
+		snprintf(path, sizeof path, "%s/%s%s", folder, below[i], s->wanted->name);
+		if ((i == 0 || !access(path, F_OK)) && try_file(s, path))
+			return true;
+	}
+	return false;
 }
 
 static bool is_server(const char *part)
@@ -225,12 +267,16 @@ enum kd_status kd_symstore_find_pdb(const char *symbol_path, const struct kd_pe_
 
 	if (!wanted->name[0])
 		return kd_error_set(err, KD_E_INVALID, 0, "the image names no usable PDB file");
+	if (wanted->signature)
+		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
+				    "%s is of the old PDB format 2.0, which is not supported",
+				    wanted->name);
 	each_element(symbol_path, pdb_in_folder, pdb_on_server, &s);
 	if (s.pdb) {
 		*pdb_ret = s.pdb;
 		return KD_OK;
 	}
-	if (s.worst != KD_E_NOT_FOUND)
+	if (s.reason.text[0])
 		return kd_error_set(err, s.worst, 0, "%s", s.reason.text);
 	return kd_error_set(
 		err, KD_E_NOT_FOUND, 0,
@@ -263,15 +309,20 @@ static bool is_image(const struct image_search *s, const char *path)
 	return same;
 }
 
+/* The convention is upper case for the time and lower case for the size; stores differ. */
 static bool image_in_folder(void *context, const char *folder)
 {
 	struct image_search *s = context;
-	char path[PATH_SIZE];
+	char ids[3][32], path[PATH_SIZE];
 
-	snprintf(path, sizeof path, "%s/%s/%08X%x/%s", folder, s->name, s->timestamp, s->size,
-		 s->name);
-	if (is_image(s, path))
-		return true;
+	snprintf(ids[0], sizeof ids[0], "%08X%x", s->timestamp, s->size);
+	snprintf(ids[1], sizeof ids[1], "%08X%X", s->timestamp, s->size);
+	snprintf(ids[2], sizeof ids[2], "%08x%x", s->timestamp, s->size);
+	for (size_t i = 0; i < KD_ARRAY_LEN(ids); i++) {
+		snprintf(path, sizeof path, "%s/%s/%s/%s", folder, s->name, ids[i], s->name);
+		if (is_image(s, path))
+			return true;
+	}
 	snprintf(path, sizeof path, "%s/%s", folder, s->name);
 	return is_image(s, path);
 }
