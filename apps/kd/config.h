@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration file, $XDG_CONFIG_HOME/openkd/config:
+ *
+ *	# a comment
+ *	sympath = /home/me/symbols          defaults for every session
+ *	color   = auto
+ *	startup = .echo hello               commands at the first stop, before -cf and -c
+ *
+ *	[target win10]                      kd win10
+ *	endpoint = com:pipe,port=/tmp/win10.sock
+ *	sympath  = /home/me/win10           in front of the default
+ *	startup  = sxe ld:mydriver
+ */
+#ifndef APPS_KD_CONFIG_H
+#define APPS_KD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { CONFIG_TARGETS_MAX = 128, CONFIG_LINE_MAX = 4096 };
+
+struct config_target {
+	char *name, *endpoint, *symbol_path, *startup;
+};
+
+struct config {
+	char *symbol_path, *color, *startup;
+	struct config_target targets[CONFIG_TARGETS_MAX];
+	size_t n_targets;
+};
+
+/*
+ * Read a file. A file that is not there is an empty one unless `must_exist`. False: message_ret
+ * says "path:line: what is wrong". config_free() is needed in any case.
+ */
+bool config_read(struct config *c, const char *path, bool must_exist, char *message_ret,
+		 size_t size);
+/* One line of a file; `section` is the target it belongs to, updated at a heading. */
+bool config_line(struct config *c, struct config_target **section, char *line, char *message_ret,
+		 size_t size);
+const struct config_target *config_target(const struct config *c, const char *name);
+void config_free(struct config *c);
+
+/* "$XDG_CONFIG_HOME/openkd/config" and its like; `variable` unset or not absolute: $HOME/fallback. */
+bool config_path(const char *variable, const char *fallback, const char *file, char *path_ret,
+		 size_t size);
+
+#endif
