@@ -112,6 +112,8 @@ static bool follow(struct kd_session *s, uint64_t from, uint64_t to, struct trai
 		if (decode(s, from, NULL, &insn, NULL) != KD_OK ||
 		    (reject_invalid && !insn.is_valid))
 			return false;
+		if (insn.size == 0 || insn.size > to - from)
+			return false; /* past `to`, or around the top of the address space */
 		trail->starts[trail->count++ % trail->n] = from;
 		from += insn.size;
 	}
