@@ -33,6 +33,7 @@ struct hostile {
 	size_t size;
 	uint64_t now;
 	bool is_started;
+	int idle; /* reads without anything to say, since the debugger's last word */
 };
 
 static size_t take(struct hostile *h, uint8_t *out, size_t size)
@@ -149,6 +150,7 @@ static enum kd_status hostile_write(struct kd_transport *t, const uint8_t *buf, 
 	size_t at = 0;
 
 	(void)err;
+	h->idle = 0;
 	while (at < size) {
 		at += kd_link_feed(&h->link, buf + at, size - at, h->now);
 		serve(h);
@@ -174,8 +176,10 @@ static enum kd_status hostile_read(struct kd_transport *t, uint8_t *buf, size_t 
 		say_something(h);
 		out = kd_link_next_output(&h->link, &n);
 	}
+	if (!out && ++h->idle < 4)
+		return KD_E_AGAIN; /* the debugger's turn */
 	if (!out)
-		return kd_error_set(err, KD_E_CLOSED, 0, "the input is used up");
+		return kd_error_set(err, KD_E_CLOSED, 0, "nobody has anything to say");
 	*n_ret = KD_MIN(n, size);
 	memcpy(buf, out, *n_ret);
 	kd_link_output_done(&h->link, *n_ret, h->now);
@@ -270,6 +274,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!h)
 		abort();
 	h->base.ops = &ops;
+	h->base.info.is_up = true;
 	h->data = data;
 	h->size = size;
 	kd_link_config_init(&cfg, KD_LINK_TARGET, false);

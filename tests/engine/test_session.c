@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -30,8 +31,10 @@ struct fixture {
 };
 
 static const uint8_t program[] = {
-	0x90,                               /* LOOP: nop */
-	0xE8, FUNCTION - AFTER, 0, 0, 0,    /* CALL: call FUNCTION */
+	0x90, /* LOOP: nop */
+	0xE8, FUNCTION - AFTER,
+	0,    0,
+	0,                                  /* CALL: call FUNCTION */
 	0xEB, (uint8_t)(LOOP - (AFTER + 2)) /* AFTER: jmp LOOP */
 };
 static const uint8_t function[] = { 0x90, 0x90, 0xC3 };
@@ -101,10 +104,10 @@ static void ok(enum kd_status status, const struct kd_error *err)
 		fail_msg("%s: %s", "call failed", err->text);
 }
 
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		struct kd_error err = { 0 };                                                       \
-		ok(call, &err);                                                                    \
+#define OK(call)                             \
+	do {                                 \
+		struct kd_error err = { 0 }; \
+		ok(call, &err);              \
 	} while (0)
 
 static struct kd_session_counters counters(struct kd_session *s)
@@ -219,7 +222,8 @@ static void test_unreadable_memory(void **state)
 	uint64_t address;
 	size_t done = 1;
 
-	assert_int_equal(kd_memory_read(f->session, 0x10, bytes, 4, &done, &refusal), KD_E_UNREADABLE);
+	assert_int_equal(kd_memory_read(f->session, 0x10, bytes, 4, &done, &refusal),
+			 KD_E_UNREADABLE);
 	assert_true(refusal.where == 0x10);
 	fake_host_lock(f->host);
 	address = kd_fake_alloc(f->host->fake, 8192);
@@ -534,7 +538,7 @@ static void test_read_only_refuses(void **state)
 	options.initial_break = options.read_only = true;
 	OK(kd_session_create(f->host->endpoint, &options, &f->session, &err));
 	wait_for(f->session, KD_EVENT_STOP);
-	assert_int_equal(kd_memory_write(f->session, f->code, &byte, 1, NULL, &err), KD_E_DENIED);
+	assert_int_equal(kd_memory_write(f->session, f->code, &byte, 1, NULL, NULL), KD_E_DENIED);
 	assert_int_equal(raw_byte(f, f->code), 0x90);
 	OK(kd_memory_read(f->session, f->code, &byte, 1, NULL, &err));
 }
