@@ -306,10 +306,15 @@ KD_EXPORT void kd_pseudo_note(struct kd_session *s, const char *name, uint64_t v
 
 /* --- names --- */
 
+/* Those of 32-bit targets with their sign, so that they compare with symbols and numbers. */
 static enum kd_status get_register(void *session, const char *name, uint64_t *ret,
 				   struct kd_error *err)
 {
-	return kd_register_get(session, name, ret, err);
+	enum kd_status status = kd_register_get(session, name, ret, err);
+
+	if (status == KD_OK && *ret <= UINT32_MAX)
+		*ret = kd__normalise(session, *ret);
+	return status;
 }
 
 static enum kd_status get_symbol(void *session, const char *name, uint64_t *ret,
@@ -341,8 +346,7 @@ static enum kd_status get_word(void *session, const char *name, uint64_t *ret, s
 		if (status != KD_E_NOT_FOUND)
 			return status;
 	}
-	status = s->state == KD_SESSION_STOPPED ? kd_register_get(s, name, ret, err)
-						: KD_E_NOT_FOUND;
+	status = s->state == KD_SESSION_STOPPED ? get_register(s, name, ret, err) : KD_E_NOT_FOUND;
 	return status == KD_E_NOT_FOUND ? kd__symbol_value(s, name, false, ret, err) : status;
 }
 

@@ -379,7 +379,7 @@ KD_EXPORT enum kd_status kd_type_field(struct kd_session *s, struct kd_type type
 	struct kd_field_info m = { .type = type }, next;
 	size_t at = 0;
 
-	do {
+	for (;;) {
 		size_t size = strcspn(path + at, ".[");
 
 		if (size) {
@@ -398,7 +398,10 @@ KD_EXPORT enum kd_status kd_type_field(struct kd_session *s, struct kd_type type
 			if (status != KD_OK)
 				return status;
 		}
-	} while (path[at] == '.' && path[++at]);
+		if (path[at] != '.')
+			break;
+		at++;
+	}
 	if (path[at])
 		return kd_error_set(err, KD_E_SYNTAX, at, "'%.80s' cannot be read from column %zu",
 				    path, at + 1);
