@@ -4,7 +4,7 @@
  * the time go in, bytes, events and the next deadline come out. A socket loop, a polling guest, a
  * replay, a fuzzer and a Python test drive it alike.
  *
- * One data packet is outstanding per direction (stop and wait). See docs/protocol/serial.md for
+ * One data packet is outstanding per direction (stop and wait). See docs/protocol/link.md for
  * the rules and what they cannot promise, link.c for the drawn state machine.
  *
  * The whole use of it, in the order that matters:
@@ -234,7 +234,7 @@ void kd_link_want(struct kd_link *l, uint16_t type);
 /*
  * Target that runs: one byte that the clock tick's poll (KdReceivePacket with POLL_BREAKIN) has
  * read. True: it is a break-in. Other bytes are thrown away, as NT does: a running target parses
- * nothing.
+ * nothing, and half a packet that was fed before is forgotten.
  */
 bool kd_link_poll_byte(struct kd_link *l, uint8_t byte, uint64_t now);
 

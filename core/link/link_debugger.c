@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a debugger receives: docs/protocol/serial.md, "Debugger". */
+/* How a debugger receives: docs/protocol/link.md, "Debugger". */
 #include "core/link/link_internal.h"
 
 #include "core/wire/api.h"

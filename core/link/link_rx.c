@@ -23,8 +23,8 @@ enum {
 	/* The two high bytes of every stream id. */
 	ID_MARK = 0x8080,
 	TYPE_TO_ID = 8, /* bytes, both included */
-	/* Doubt: a pause is this part of byte_gap, the end comes after so many byte_gaps. */
-	DOUBT_PAUSES = 4,
+	/* Doubt: a pause is a quarter of byte_gap, the end comes after so many byte_gaps. */
+	DOUBT_SHIFT = 2,
 	DOUBT_GAPS = 4,
 };
 
@@ -397,7 +397,7 @@ void kd__link_doubt_over(struct kd_link *l)
  */
 uint64_t kd__link_doubt_deadline(const struct kd_link *l)
 {
-	uint64_t pause = kd__time_add(l->last_rx, l->cfg.byte_gap / DOUBT_PAUSES);
+	uint64_t pause = kd__time_add(l->last_rx, l->cfg.byte_gap >> DOUBT_SHIFT);
 	uint64_t limit = l->doubt_since;
 
 	if (!l->rx_doubt)
@@ -459,12 +459,23 @@ size_t kd_link_feed(struct kd_link *l, const uint8_t *bytes, size_t size, uint64
 	return n_taken;
 }
 
+/* A running target is no receiver: what it had not understood before has no continuation. */
+static void forget_half(struct kd_link *l)
+{
+	l->rx_pos = l->rx_end = 0;
+	l->rx_suspect = 0;
+	l->rx_want = 0;
+	l->rx_drain = l->rx_doubt = l->break_seen = false;
+	l->skipped = 0;
+}
+
 bool kd_link_poll_byte(struct kd_link *l, uint8_t byte, uint64_t now)
 {
 	bool is_break = byte == KD_BYTE_BREAKIN;
 
 	l->now = now;
 	l->counters.rx_bytes++;
+	forget_half(l);
 	if (is_break) {
 		l->counters.breakins++;
 		l->peer_heard = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a target receives: NT's tables (docs/protocol/serial.md, "Target"). While a packet of ours
+ * How a target receives: NT's tables (docs/protocol/link.md, "Target"). While a packet of ours
  * is outstanding this is NT's SEND, otherwise its RECEIVE.
  */
 #include "core/link/link_internal.h"

@@ -61,6 +61,10 @@ static const struct link_case hunt[] = {
 	{ "a running target polls bytes: only the break-in byte matters", KD_LINK_TARGET,
 	  T_UP "! poll 69 no\n" "! poll 30 no\n" "! poll 62 yes\n" "! poll 00 no\n" "+ 5000\n"
 	  "? breakins 1\n" "? noise_bytes 3\n" },
+	{ "half a packet from before it ran has no continuation", KD_LINK_TARGET,
+	  T_UP "< cut=30 data 2 80800000 a request that was cut\n" "! poll 00 no\n" "+ 5000\n"
+	  "! send 7 stop\n" "> data 7 80800001 stop\n" "< ack 80800001\n" "= acked\n"
+	  "? resends_sent 0\n" },
 };
 
 /* 1.11, SEND */
@@ -95,6 +99,19 @@ static const struct link_case target_send[] = {
 	  "+ 500\n" "= gave-up\n" "? retransmits 20\n"
 	  "! send 7 stop\n" "> data 7 80800800 stop\n" "< data 2 80800000 r\n" "> resend\n"
 	  "= acked\n" "< data 2 80800000 r\n" "= packet 2 80800000 r\n" "> ack 80800000\n" },
+	{ "giving up forgets what was received, too", KD_LINK_TARGET,
+	  T_UP "< data 2 80800000 r\n" "= packet 2 80800000 r\n" "> ack 80800000\n"
+	  "! print 3 a\n" "> data 3 80800001 a\n"
+	  "+ 5000\n" "> data 3 80800001 a\n" "> data 3 80800001 a\n" "> data 3 80800001 a\n"
+	  "> data 3 80800001 a\n" "> data 3 80800001 a\n" "> data 3 80800001 a\n"
+	  "> data 3 80800001 a\n" "> data 3 80800001 a\n" "> data 3 80800001 a\n"
+	  "> data 3 80800001 a\n"
+	  "+ 5000\n" "> data 3 80800001 a\n" "> data 3 80800001 a\n" "> data 3 80800001 a\n"
+	  "> data 3 80800001 a\n" "> data 3 80800001 a\n" "> data 3 80800001 a\n"
+	  "> data 3 80800001 a\n" "> data 3 80800001 a\n" "> data 3 80800001 a\n"
+	  "> data 3 80800001 a\n"
+	  "+ 500\n" "= gave-up\n"
+	  "< data 2 80800000 r\n" "= packet 2 80800000 r\n" "> ack 80800000\n" },
 	{ "any traffic loads the counter again", KD_LINK_TARGET,
 	  "! print 3 a\n" "> data 3 80800800 a\n"
 	  "+ 2000\n" "> data 3 80800800 a\n" "> data 3 80800800 a\n" "> data 3 80800800 a\n"
@@ -197,6 +214,12 @@ static const struct link_case debugger[] = {
 	{ "the same bytes after the target took a request: it booted twice", KD_LINK_DEBUGGER,
 	  UP READ "< ack 80800000\n" "= acked\n" "< data 3 80800800 up\n" "= restarted\n"
 	  "= packet 3 80800800 up\n" "> ack 80800000\n" },
+	{ "and the retransmission of that second first packet", KD_LINK_DEBUGGER,
+	  UP READ "< ack 80800000\n" "= acked\n" "< data 3 80800800 up\n" "= restarted\n"
+	  "= packet 3 80800800 up\n" "> ack 80800000\n" "< data 3 80800800 up\n" "> ack 80800000\n" },
+	{ "the same bytes without SYNC were something else", KD_LINK_DEBUGGER,
+	  UP "< data 3 80800001 a\n" "= packet 3 80800001 a\n" "> ack 80800001\n"
+	  "< data 3 80800801 a\n" "= restarted\n" "= repeat 3 80800801 a\n" "> ack 80800001\n" },
 	{ "SYNC with other bytes is no retransmission", KD_LINK_DEBUGGER,
 	  UP "< data 3 80800800 UP\n" "= restarted\n" "= packet 3 80800800 UP\n" "> ack 80800000\n" },
 	{ "SYNC on the odd id", KD_LINK_DEBUGGER,
@@ -304,6 +327,11 @@ static const struct link_case debugger[] = {
 	  "> data 2 80800000 01__read\n" "+ 1200\n" "> data 2 80800000 01__read\n" "+ 1200\n"
 	  "> data 2 80800000 01__read\n" "+ 1199\n" "+ 1\n" "= gave-up\n" "> reset\n" "+ 9000\n" "? retransmits 4\n"
 	  "? resets_sent 1\n" },
+	{ "given up, and yet an ACK comes: it counts the id", KD_LINK_DEBUGGER,
+	  UP READ "+ 500\n" "> data 2 80800000 01__read\n" "+ 500\n"
+	  "> data 2 80800000 01__read\n" "+ 1200\n" "> data 2 80800000 01__read\n" "+ 1200\n"
+	  "> data 2 80800000 01__read\n" "+ 1200\n" "= gave-up\n" "> reset\n"
+	  "< ack 80800000\n" "! send 2 02__x\n" "> data 2 80800001 02__x\n" },
 	{ "text without end does not hold a retransmission back for ever", KD_LINK_DEBUGGER,
 	  UP READ "+ 400\n" "< text x\n" "+ 240\n" "< text x\n" "+ 240\n" "< text x\n" "+ 240\n"
 	  "< text x\n" "+ 240\n" "< text x\n" "+ 240\n" "< text x\n" "+ 240\n" "< text x\n"
@@ -422,11 +450,12 @@ static const struct link_case pitfalls[] = {
 	  "< data 3 80800001 a\n" "> ack 80800001\n" "+ 999\n" "< data 3 80800001 a\n"
 	  "> ack 80800001\n" "> reset\n" },
 	{ "duplicates that piled up while we slept are no reason", KD_LINK_DEBUGGER,
-	  UP "< data 3 80800800 up\n" "> ack 80800000\n" "< data 3 80800800 up\n" "> ack 80800000\n"
-	  "< data 3 80800800 up\n" "> ack 80800000\n" "< data 3 80800800 up\n" "> ack 80800000\n"
-	  "< data 3 80800800 up\n" "> ack 80800000\n" "< data 3 80800800 up\n" "> ack 80800000\n"
-	  "< data 3 80800800 up\n" "> ack 80800000\n" "< data 3 80800800 up\n" "> ack 80800000\n"
-	  "< data 3 80800800 up\n" "> ack 80800000\n" "? resets_sent 0\n" },
+	  UP "< data 3 80800001 a\n" "= packet 3 80800001 a\n" "> ack 80800001\n"
+	  "< data 3 80800001 a\n" "> ack 80800001\n" "< data 3 80800001 a\n" "> ack 80800001\n"
+	  "< data 3 80800001 a\n" "> ack 80800001\n" "< data 3 80800001 a\n" "> ack 80800001\n"
+	  "< data 3 80800001 a\n" "> ack 80800001\n" "< data 3 80800001 a\n" "> ack 80800001\n"
+	  "< data 3 80800001 a\n" "> ack 80800001\n" "< data 3 80800001 a\n" "> ack 80800001\n"
+	  "< data 3 80800001 a\n" "> ack 80800001\n" "? duplicates 9\n" "? resets_sent 0\n" },
 	{ "RESET bounce: queued answers are adopted, not answered", KD_LINK_DEBUGGER,
 	  UP "! reset\n" "> reset\n" "< reset\n" "= reset-seen\n" "< reset\n" "= reset-seen\n"
 	  "< reset\n" "= reset-seen\n" "+ 5000\n" "? resets_sent 1\n" },

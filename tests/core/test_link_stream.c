@@ -323,6 +323,8 @@ static void test_reset_inside_packet(void **state)
 	feed_hex(S5_RESET);
 	expect_event(KD_LINK_RESET_SEEN);
 	assert_int_equal(write_some(bytes + 30, 43), 43);
+	feed_hex(ACK_0); /* under the new id nothing is out */
+	expect_no_event();
 	expect_hex(S5_RESET);
 	expect_hex(S3); /* again, under the new id (which happens to be the old one) */
 	expect_silence();
@@ -398,6 +400,66 @@ static void test_output_is_bounded(void **state)
 	size = write_some(bytes, sizeof(bytes));
 	assert_in_range(size, 1, KD_LINK_N_CONTROLS * KD_HDR_SIZE);
 	expect_silence();
+}
+
+/* What waits is not said twice; what is half said may have to be. */
+static void test_repeated_controls(void **state)
+{
+	uint8_t bytes[64];
+
+	start(KD_LINK_DEBUGGER);
+	for (int i = 0; i < 3; i++)
+		kd_link_ask_resend(l, now);
+	expect_hex(S5_RESEND);
+	expect_silence();
+	kd_link_ask_resend(l, now);
+	assert_int_equal(write_some(bytes, 5), 5);
+	kd_link_ask_resend(l, now);
+	kd_link_ask_resend(l, now);
+	assert_int_equal(write_some(bytes, 11), 11);
+	expect_hex(S5_RESEND);
+	expect_silence();
+}
+
+/* A request that was on its way before our packet is even out is no ACK of it. */
+static void test_request_before_our_packet(void **state)
+{
+	uint8_t bytes[64];
+	size_t size = from_hex(bytes, S1) - KD_HDR_SIZE - 1;
+
+	start(KD_LINK_TARGET);
+	kd_link_send(l, 3, bytes + KD_HDR_SIZE, size, NULL, 0, false, now);
+	feed_hex(S3);
+	expect_no_event();
+	assert_true(kd_link_is_busy(l));
+	expect_hex(S5_RESEND);
+	expect_hex(S1);
+	feed_hex(S3);
+	expect_event(KD_LINK_ACKED);
+	expect_hex(S5_RESEND);
+}
+
+/* NT takes 4000 bytes, so does our target; a debugger takes what some stubs send. */
+static void test_payload_of_4001(void **state)
+{
+	static uint8_t packet[KD_HDR_SIZE + KD_PAYLOAD_MAX + 2];
+	struct kd_packet_hdr hdr = {
+		.leader = KD_LEADER_DATA,
+		.type = 2,
+		.length = KD_PAYLOAD_MAX + 1,
+		.id = KD_PACKET_ID_INITIAL,
+	};
+
+	kd_packet_hdr_encode(packet, &hdr);
+	packet[sizeof(packet) - 1] = KD_BYTE_TRAILER;
+	start(KD_LINK_TARGET);
+	assert_int_equal(kd_link_feed(l, packet, sizeof(packet), now), sizeof(packet));
+	expect_no_event();
+	expect_hex(S5_RESEND);
+	start(KD_LINK_DEBUGGER);
+	assert_int_equal(kd_link_feed(l, packet, sizeof(packet), now), sizeof(packet));
+	expect_event(KD_LINK_PACKET);
+	expect_hex(ACK_0);
 }
 
 static void test_limits(void **state)
@@ -592,6 +654,9 @@ int main(void)
 		cmocka_unit_test(test_cancel_before_writing),
 		cmocka_unit_test(test_ack_inside_retransmission),
 		cmocka_unit_test(test_output_is_bounded),
+		cmocka_unit_test(test_repeated_controls),
+		cmocka_unit_test(test_request_before_our_packet),
+		cmocka_unit_test(test_payload_of_4001),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_largest_packet),
 		cmocka_unit_test(test_events_hold_the_rest),
