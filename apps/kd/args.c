@@ -132,15 +132,45 @@ char *args_rest(struct args *a)
 	return s;
 }
 
+/*
+ * Where a switch begins after an expression, `4 /w "..."`: an evaluator would divide. A blank, `/`,
+ * one to three letters or digits, and a blank, a quote or the end. Brackets and quotes are opaque.
+ */
+static const char *switch_after(const char *text)
+{
+	unsigned depth = 0;
+
+	for (const char *p = text; *p; p++) {
+		size_t n = 0;
+
+		if (*p == '"')
+			return p;
+		depth += *p == '(';
+		depth -= *p == ')' && depth > 0;
+		if (depth || *p != '/' || p == text || !isspace((unsigned char)p[-1]))
+			continue;
+		while (isalnum((unsigned char)p[1 + n]))
+			n++;
+		if (n > 0 && n <= 3 && (!p[1 + n] || isspace((unsigned char)p[1 + n]) ||
+					p[1 + n] == '"'))
+			return p;
+	}
+	return NULL;
+}
+
 enum kd_status args_value(struct args *a, uint64_t *ret)
 {
-	const char *end;
+	const char *end, *limit;
+	enum kd_status s;
 
 	if (args_at_end(a))
 		return app_error(a->err, KD_E_SYNTAX, "a value is missing at the end");
-	enum kd_status s = a->evaluate(a->context, a->at, &end, ret, a->err);
+	limit = switch_after(a->at);
+	char *text = limit ? app_strndup(a->at, (size_t)(limit - a->at)) : app_strdup(a->at);
+	s = a->evaluate(a->context, text, &end, ret, a->err);
 	if (s == KD_OK)
-		a->at = end;
+		a->at += end - text;
+	free(text);
 	return s;
 }
 
@@ -249,6 +279,8 @@ enum kd_status args_done(struct args *a)
 /* One of `3`, `2-5`, `*`. */
 static bool parse_ids(const char *item, int limit, int *low, int *high)
 {
+	static const unsigned long ID_MAX = 1000000;
+	unsigned long first, last;
 	char *end;
 
 	if (strcmp(item, "*") == 0) {
@@ -258,10 +290,12 @@ static bool parse_ids(const char *item, int limit, int *low, int *high)
 	}
 	if (!isdigit((unsigned char)*item))
 		return false;
-	*low = *high = (int)APP_MIN(strtoul(item, &end, 10), 1000000UL);
+	first = last = strtoul(item, &end, 10);
 	if (*end == '-' && isdigit((unsigned char)end[1]))
-		*high = (int)APP_MIN(strtoul(end + 1, &end, 10), 1000000UL);
-	return *end == '\0' && *high >= *low;
+		last = strtoul(end + 1, &end, 10);
+	*low = (int)APP_MIN(first, ID_MAX);
+	*high = (int)APP_MIN(last, ID_MAX);
+	return *end == '\0' && last >= first;
 }
 
 enum kd_status args_ids(struct args *a, int limit, args_id_fn fn, void *context)

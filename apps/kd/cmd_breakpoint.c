@@ -131,7 +131,7 @@ static enum kd_status take_address(struct call *call, struct spec *spec, bool ke
 	enum kd_status s;
 	size_t size;
 
-	if (args_at_end(&call->args) || *call->args.at == '"')
+	if (args_at_end(&call->args) || strchr("\"/", *call->args.at))
 		return kd_register_pc(call->session, &spec->s.address, call->err);
 	start = call->args.at;
 	s = args_value(&call->args, &spec->s.address);
@@ -152,13 +152,16 @@ static enum kd_status take_place(struct call *call, struct spec *spec, bool keep
 	uint64_t passes = 1;
 	enum kd_status s = take_address(call, spec, keeps_expression);
 
-	if (s == KD_OK && !args_at_end(&call->args) && *call->args.at != '"')
+	if (s == KD_OK && !args_at_end(&call->args) && !strchr("\"/", *call->args.at))
 		s = args_value(&call->args, &passes);
 	if (s != KD_OK)
 		return s;
 	if (passes == 0 || passes > UINT32_MAX)
 		return call_fail(call, KD_E_INVALID, "a pass count is 1 to 0xffffffff");
 	spec->s.passes = (uint32_t)passes;
+	s = take_options(call, spec); /* people write them here too */
+	if (s != KD_OK)
+		return s;
 	spec->command = args_quoted(&call->args);
 	return args_done(&call->args);
 }

@@ -188,7 +188,7 @@ static enum kd_status run_step(struct call *call)
 	return s;
 }
 
-#define STEP_FLAGS (CMD_STOPPED | CMD_RESUMES | CMD_REPEATS)
+#define STEP_FLAGS (CMD_STOPPED | CMD_RESUMES)
 
 /* clang-format off */
 static const struct command commands[] = {

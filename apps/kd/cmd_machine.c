@@ -376,6 +376,8 @@ static enum kd_status run_dbgprint(struct call *call)
 		add_text(&t, &b, 0, p.write - p.start);
 		out_text(call->out, text_string(&t), t.size);
 		out_fresh_line(call->out);
+		if (!t.size)
+			out_printf(call->out, "The target's print buffer is empty\n");
 		if (call_object(call))
 			json_object_set_new(call->data, "text", data_text(text_string(&t), t.size));
 	}

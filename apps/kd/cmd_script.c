@@ -72,15 +72,12 @@ static void target_string(void *context, uint64_t address, bool wide, bool count
 static void target_symbol(void *context, uint64_t address, bool with_line, struct text *t)
 {
 	struct call *call = context;
-	uint64_t displacement;
-	char file[512];
-	uint32_t line;
+	struct source_line line;
 	struct symbol_text name = symbol_of(call->con, address);
 
 	text_add(t, name.s[0] ? name.s : addr(call->con, address).s);
-	if (with_line && kd_symbol_line(call->session, address, file, sizeof(file), &line,
-					&displacement, NULL) == KD_OK)
-		text_printf(t, " [%s @ %u]", file, line);
+	if (with_line && source_of(call->con, address, &line))
+		text_printf(t, " [%s @ %u]", line.file, line.line);
 }
 
 static enum kd_status run_printf(struct call *call)

@@ -115,9 +115,7 @@ static void show_columns(struct call *call, const struct stack_call *k, const st
 static void show_call_site(struct call *call, const struct stack_call *k, const struct kd_frame *f)
 {
 	struct symbol_text name = symbol_of(call->con, f->pc);
-	uint64_t displacement;
-	char file[512];
-	uint32_t line;
+	struct source_line line;
 
 	if (name.s[0])
 		out_styled(call->out, OUT_SYMBOL, "%s", name.s);
@@ -127,9 +125,8 @@ static void show_call_site(struct call *call, const struct stack_call *k, const 
 		out_printf(call->out, "(0x%llx, 0x%llx, 0x%llx, 0x%llx)",
 			   (unsigned long long)f->arguments[0], (unsigned long long)f->arguments[1],
 			   (unsigned long long)f->arguments[2], (unsigned long long)f->arguments[3]);
-	if (!k->hides_lines && kd_symbol_line(call->session, f->pc, file, sizeof(file), &line,
-					      &displacement, NULL) == KD_OK)
-		out_printf(call->out, " [%s @ %u]", file, line);
+	if (!k->hides_lines && source_of(call->con, f->pc, &line))
+		out_printf(call->out, " [%s @ %u]", line.file, line.line);
 	if (f->is_trap)
 		out_printf(call->out, " (TrapFrame @ %s)", addr(call->con, f->trap_frame).s);
 	if (f->is_scanned)
@@ -140,6 +137,7 @@ static void show_call_site(struct call *call, const struct stack_call *k, const 
 static void put_frame(struct call *call, json_t *list, size_t n, const struct kd_frame *f)
 {
 	json_t *o = data_append_object(list), *arguments;
+	struct source_line line;
 
 	if (!o)
 		return;
@@ -149,6 +147,10 @@ static void put_frame(struct call *call, json_t *list, size_t n, const struct kd
 	data_address(o, "frame", f->frame);
 	data_address(o, "return_address", f->return_address);
 	data_string(o, "symbol", symbol_of(call->con, f->pc).s);
+	if (source_of(call->con, f->pc, &line)) {
+		data_string(o, "file", line.file);
+		data_integer(o, "line", line.line);
+	}
 	data_bool(o, "is_trap", f->is_trap);
 	data_bool(o, "is_scanned", f->is_scanned);
 	arguments = json_array();
@@ -439,7 +441,7 @@ static const struct command commands[] = {
 	  "b: four arguments (on x64 the home area: not necessarily the arguments). v: b and the stack "
 	  "pointers. c: names only. L: no source lines. p: as a call with its arguments. Frames are always "
 	  "numbered. `= SP IP`: from other registers.",
-	  "kb 8", "stack", CMD_STOPPED | CMD_REPEATS, WORDS_NONE, run_k, "bcLnpv", NULL },
+	  "kb 8", "stack", CMD_STOPPED, WORDS_NONE, run_k, "bcLnpv", NULL },
 	{ ".frame", ".frame [/c] [/r] [NUMBER]",
 	  "Show one frame of the stack\n/c: its registers become the ones that commands see; /r: and are "
 	  "shown. .cxr without an argument goes back.",

@@ -69,11 +69,15 @@ static void describe(struct call *call, const struct found *f, char *text, size_
 
 	if (f->is_export_only)
 		snprintf(text, size, "(export)");
+	else if (f->is_function)
+		snprintf(text, size, "(<no parameter info>)");
 	else if (kd_type_of_symbol(call->session, f->name, &type, &address, NULL) == KD_OK)
 		kd_type_format(call->session, type, text, size);
 	else
-		snprintf(text, size, f->is_function ? "(<no parameter info>)" :
-						      "= <no type information>");
+		snprintf(text, size, "= <no type information>");
+	/* A pointer to a function ends in blanks. */
+	for (size_t n = strlen(text); n > 0 && text[n - 1] == ' ';)
+		text[--n] = '\0';
 }
 
 static void show_found(struct listing *l, const struct found *f)

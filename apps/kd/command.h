@@ -32,11 +32,10 @@ struct call {
 };
 
 enum command_flags {
-	CMD_STOPPED = 1,    /* needs a stopped target */
-	CMD_RESUMES = 2,    /* lets the target run */
-	CMD_CHANGES = 4,    /* changes the target: refused by --read-only */
-	CMD_REPEATS = 8,    /* Enter on an empty line: once more, as typed */
-	CMD_CONTINUES = 16, /* Enter on an empty line: the bare name, which goes on where it ended */
+	CMD_STOPPED = 1,   /* needs a stopped target */
+	CMD_RESUMES = 2,   /* lets the target run */
+	CMD_CHANGES = 4,   /* changes the target: refused by --read-only, not repeated by Enter */
+	CMD_CONTINUES = 8, /* Enter on an empty line: the bare name, which goes on where it ended */
 };
 
 /* What the arguments name, for completion. */

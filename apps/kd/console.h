@@ -183,6 +183,12 @@ struct symbol_text {
 	char s[600];
 };
 struct symbol_text symbol_of(struct console *c, uint64_t address);
+struct source_line {
+	char file[512];
+	uint32_t line;
+};
+/* False: no private symbols, or no line there. */
+bool source_of(struct console *c, uint64_t address, struct source_line *ret);
 /* `fffff802`12345678 90              nop` */
 void text_instruction(struct text *t, const struct console *c, const struct kd_instruction *i);
 

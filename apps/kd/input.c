@@ -25,6 +25,7 @@ enum { HISTORY_LINES = 2000, LINE_LIMIT = 1 << 20, PIPE_LINES_AHEAD = 64 };
 struct input {
 	struct console *con;
 	bool is_terminal, is_editing, has_ended, is_watched;
+	bool wants_end; /* Ctrl-D on an empty line */
 	struct text pending; /* plain mode: a line that is not whole yet */
 	char *draft;         /* EDITING was left in the middle of this line */
 	EditLine *el;
@@ -35,6 +36,14 @@ struct input {
 
 /* --- lines --- */
 
+static void add_history(struct input *in, const char *line)
+{
+	HistEvent ev;
+
+	if (in->history && *split_skip_space(line))
+		history(in->history, &ev, H_ENTER, line);
+}
+
 static void push_line(struct input *in, const char *line)
 {
 	struct console *c = in->con;
@@ -42,6 +51,7 @@ static void push_line(struct input *in, const char *line)
 			   .is_batch = !in->is_terminal };
 
 	out_log_only(&c->out, line);
+	add_history(in, line);
 	if (!*split_skip_space(line) && !c->is_prompt_open) {
 		/* Enter on an empty line: the last command once more. */
 		if (!in->is_terminal || !c->repeat_text)
@@ -160,6 +170,23 @@ static unsigned char on_complete(EditLine *el, int ch)
 	return action;
 }
 
+/* Ctrl-D: the end on an empty line, else the character under the cursor goes. */
+static unsigned char on_end_key(EditLine *el, int ch)
+{
+	const LineInfo *line = el_line(el);
+
+	(void)ch;
+	if (line->lastchar == line->buffer) {
+		input_of(el)->wants_end = true;
+		return CC_NORM;
+	}
+	if (line->cursor == line->lastchar)
+		return CC_ERROR;
+	el_cursor(el, 1);
+	el_deletestr(el, 1);
+	return CC_REFRESH;
+}
+
 static void open_history(struct input *in)
 {
 	HistEvent ev;
@@ -200,6 +227,8 @@ static void open_editor(struct input *in)
 	el_set(in->el, EL_SIGNAL, 0);
 	el_set(in->el, EL_ADDFN, "kd-complete", "Complete a command or a name", on_complete);
 	el_set(in->el, EL_BIND, "^I", "kd-complete", NULL);
+	el_set(in->el, EL_ADDFN, "kd-end", "End of input, or delete", on_end_key);
+	el_set(in->el, EL_BIND, "^D", "kd-end", NULL);
 	el_set(in->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
 	open_history(in);
 	el_source(in->el, NULL);
@@ -211,32 +240,23 @@ static void leave_editing(struct input *in)
 	in->is_editing = false;
 }
 
-static void add_history(struct input *in, const char *line)
-{
-	HistEvent ev;
-
-	if (in->history && *split_skip_space(line))
-		history(in->history, &ev, H_ENTER, line);
-}
-
-/* One keystroke; a finished line becomes a job. */
+/* One keystroke; a finished line becomes a job. Unfinished and empty lines look alike: NULL. */
 static void read_key(struct input *in)
 {
 	int n = 0;
 	const char *line = el_gets(in->el, &n);
 
-	if (!line || n < 0) {
-		fputc('\n', in->con->out.stream);
+	if (in->wants_end) {
 		leave_editing(in);
+		fputc('\n', in->con->out.stream);
 		push_end(in);
 		return;
 	}
-	if (n == 0 || line[n - 1] != '\n')
+	if (!line || n <= 0 || line[n - 1] != '\n')
 		return;
 	char *copy = app_strndup(line, (size_t)n - 1);
 	leave_editing(in);
 	in->con->out.is_mid_line = false;
-	add_history(in, copy);
 	push_line(in, copy);
 	free(copy);
 }
@@ -246,8 +266,10 @@ static void on_readable(void *context, int fd, short events)
 	struct input *in = context;
 
 	(void)fd;
-	(void)events;
-	if (in->is_editing)
+	if (in->is_editing && events & (POLLHUP | POLLERR)) {
+		leave_editing(in);
+		push_end(in);
+	} else if (in->is_editing)
 		read_key(in);
 	else
 		read_plain(in);
@@ -313,8 +335,8 @@ void input_show(struct input *in)
 		el_insertstr(in->el, in->draft);
 		free(in->draft);
 		in->draft = NULL;
+		el_set(in->el, EL_REFRESH);
 	}
-	el_set(in->el, EL_REFRESH);
 }
 
 void input_hide(struct input *in)

@@ -149,12 +149,29 @@ static void echo(struct console *c, const char *text)
 	out_printf(&c->out, "%s\n", text);
 }
 
+/*
+ * What Enter on an empty line does: the command once more, or on from where it ended; nothing when
+ * it changed the target or ended the session.
+ */
+static char *repetition(const char *text)
+{
+	struct command_match m;
+	const char *start = text + strspn(text, " \t;");
+
+	command_lookup(start, &m);
+	if (!m.command || m.command->flags & CMD_CHANGES)
+		return NULL;
+	if (m.command->flags & CMD_CONTINUES && !*command_args_end(m.command, m.args))
+		return app_strdup(m.name);
+	return app_strdup(text);
+}
+
 static void note_repeat(struct console *c, const struct job *job)
 {
 	if (job->origin != JOB_TERMINAL)
 		return;
 	free(c->repeat_text);
-	c->repeat_text = app_strdup(job->text);
+	c->repeat_text = repetition(job->text);
 }
 
 static void run_own_job(struct console *c, const struct job *job)

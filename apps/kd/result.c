@@ -138,6 +138,33 @@ struct symbol_text symbol_of(struct console *c, uint64_t address)
 	return t;
 }
 
+/* "a/../b" is "b": PDBs hold paths as the compiler was called. */
+static void shorten_path(char *path)
+{
+	char *up;
+
+	while ((up = strstr(path, "/../"))) {
+		char *start = up;
+
+		while (start > path && start[-1] != '/')
+			start--;
+		if (start == path || (up - start == 2 && !strncmp(start, "..", 2)))
+			return;
+		memmove(start, up + 4, strlen(up + 4) + 1);
+	}
+}
+
+bool source_of(struct console *c, uint64_t address, struct source_line *ret)
+{
+	uint64_t displacement;
+
+	if (kd_symbol_line(c->session, address, ret->file, sizeof(ret->file), &ret->line,
+			   &displacement, NULL) != KD_OK)
+		return false;
+	shorten_path(ret->file);
+	return true;
+}
+
 void text_instruction(struct text *t, const struct console *c, const struct kd_instruction *i)
 {
 	char bytes[32] = "";
