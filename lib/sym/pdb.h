@@ -63,13 +63,20 @@ struct kd_pdb_line {
 	const char *file;
 	uint32_t line;
 	uint32_t rva; /* where the line begins */
+	uint32_t end; /* where the next one begins */
 };
 
 /* KD_OK; KD_E_NOT_FOUND: no line information for the place. */
 enum kd_status kd_pdb_line_at(struct kd_pdb *pdb, uint32_t rva, struct kd_pdb_line *ret);
-/* First code of file:line, or of the first line with code after it. The file's last components
- * match. */
+/*
+ * Code of file:line, or of the first line with code after it: the lowest address, or all (a line of
+ * a header or template has several). The file's last components match, in any case and with both
+ * separators. KD_E_NOT_FOUND: no such file, or no code at or below the line. All modules are read.
+ */
 enum kd_status kd_pdb_line_find(struct kd_pdb *pdb, const char *file, uint32_t line,
 				struct kd_pdb_line *ret);
+typedef bool (*kd_pdb_line_fn)(void *context, const struct kd_pdb_line *line); /* false: stop */
+enum kd_status kd_pdb_line_each(struct kd_pdb *pdb, const char *file, uint32_t line,
+				kd_pdb_line_fn fn, void *context);
 
 #endif

@@ -16,7 +16,7 @@ enum {
 	LINE_NEVER_STEP_INTO = 0xF00F00,
 };
 
-#define SUB_IGNORE 0x80000000u
+#define ROW_END UINT32_MAX /* in place of a file: here ends a piece of code */
 
 struct c13 {
 	struct kd_pdb *pdb;
@@ -42,14 +42,15 @@ static bool next_part(struct kd_cursor *c, uint32_t *kind, struct kd_cursor *bod
 	return true;
 }
 
-static const char *file_of(const struct c13 *x, uint32_t checksum)
+/* Offset of a file's name in /names, by the offset of its checksum. */
+static uint32_t name_of(const struct c13 *x, uint32_t checksum)
 {
 	if (checksum > x->checksums_size || x->checksums_size - checksum < 4)
-		return "";
-	return kd__pdb_name(x->pdb, kd_get32(x->checksums + checksum));
+		return 0;
+	return kd_get32(x->checksums + checksum);
 }
 
-static void add(struct c13 *x, uint32_t rva, uint32_t line, const char *file)
+static void add(struct c13 *x, uint32_t rva, uint32_t line, uint32_t name)
 {
 	struct pdb_module *m = x->module;
 
@@ -66,37 +67,45 @@ static void add(struct c13 *x, uint32_t rva, uint32_t line, const char *file)
 		m->lines = rows;
 		x->cap = cap;
 	}
-	m->lines[m->n_lines++] = (struct pdb_row){ rva, line, file };
+	m->lines[m->n_lines] = (struct pdb_row){ rva, line, name, (uint32_t)m->n_lines };
+	m->n_lines++;
 }
 
+/* The lines of a piece of code, and a row for its end: padding behind it has no line. */
 static void parse_lines(struct c13 *x, struct kd_cursor c)
 {
-	uint32_t offset = kd__cursor_u32(&c), start;
+	uint32_t offset = kd__cursor_u32(&c), start, code_size;
 	uint16_t section = kd__cursor_u16(&c);
 
 	kd__cursor_u16(&c); /* flags: columns are skipped with the block */
-	kd__cursor_u32(&c); /* code size */
+	code_size = kd__cursor_u32(&c);
 	if (!c.ok || !kd__pdb_rva(x->pdb, section, offset, &start))
 		return;
+	add(x, start + code_size, 0, ROW_END);
 	while ((size_t)(c.end - c.p) >= 12) {
 		const uint8_t *block = c.p;
-		const char *file = file_of(x, kd_get32(block));
+		uint32_t name = name_of(x, kd_get32(block));
 		uint32_t n = kd_get32(block + 4), size = kd_get32(block + 8);
 
 		if (size < 12 || (size_t)(c.end - c.p) < size || (size - 12) / 8 < n)
 			return;
 		for (uint32_t i = 0; i < n; i++)
 			add(x, start + kd_get32(block + 12 + 8 * (size_t)i),
-			    kd_get32(block + 16 + 8 * (size_t)i) & LINE_MASK, file);
+			    kd_get32(block + 16 + 8 * (size_t)i) & LINE_MASK, name);
 		c.p += size;
 	}
 }
 
+/* Where one piece ends and the next begins, the beginning counts. */
 static int by_rva(const void *a, const void *b)
 {
 	const struct pdb_row *x = a, *y = b;
 
-	return x->rva < y->rva ? -1 : x->rva > y->rva;
+	if (x->rva != y->rva)
+		return x->rva < y->rva ? -1 : 1;
+	if ((x->name == ROW_END) != (y->name == ROW_END))
+		return x->name == ROW_END ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
 }
 
 static void load(struct kd_pdb *pdb, struct pdb_module *m)
@@ -127,6 +136,18 @@ static void load(struct kd_pdb *pdb, struct pdb_module *m)
 		qsort(m->lines, m->n_lines, sizeof *m->lines, by_rva);
 }
 
+/* A row as callers see it: up to the next row of another place. */
+static struct kd_pdb_line line_of(const struct kd_pdb *pdb, const struct pdb_module *m, size_t i)
+{
+	const struct pdb_row *r = &m->lines[i];
+	size_t next = i + 1;
+
+	while (next < m->n_lines && m->lines[next].rva == r->rva)
+		next++;
+	return (struct kd_pdb_line){ kd__pdb_name(pdb, r->name), r->line, r->rva,
+				     next < m->n_lines ? m->lines[next].rva : r->rva };
+}
+
 enum kd_status kd_pdb_line_at(struct kd_pdb *pdb, uint32_t rva, struct kd_pdb_line *ret)
 {
 	const struct pdb_contribution *c = kd__pdb_contribution_at(pdb, rva);
@@ -146,12 +167,13 @@ enum kd_status kd_pdb_line_at(struct kd_pdb *pdb, uint32_t rva, struct kd_pdb_li
 		else
 			high = mid;
 	}
-	if (low == 0 || m->lines[low - 1].rva < c->rva)
+	if (low == 0 || m->lines[low - 1].rva < c->rva || m->lines[low - 1].line == 0)
 		return KD_E_NOT_FOUND;
-	*ret = (struct kd_pdb_line){ m->lines[low - 1].file, m->lines[low - 1].line,
-				     m->lines[low - 1].rva };
+	*ret = line_of(pdb, m, low - 1);
 	return KD_OK;
 }
+
+/* --- by file and line --- */
 
 /* "ke/trap.c" names ".../ntos/ke/trap.c"; both kinds of separators. */
 static bool is_file(const char *path, const char *wanted)
@@ -170,24 +192,82 @@ static bool is_file(const char *path, const char *wanted)
 	return w == n || path[n - w - 1] == '/' || path[n - w - 1] == '\\';
 }
 
-enum kd_status kd_pdb_line_find(struct kd_pdb *pdb, const char *file, uint32_t line,
-				struct kd_pdb_line *ret)
+struct file_match { /* rows of one file follow each other: its name is compared once */
+	const char *wanted;
+	uint32_t name;
+	bool matches;
+};
+
+static bool is_wanted(const struct kd_pdb *pdb, struct file_match *f, const struct pdb_row *r)
 {
-	bool found = false;
+	if (r->name == ROW_END || r->line == 0)
+		return false;
+	if (r->name != f->name) {
+		f->name = r->name;
+		f->matches = is_file(kd__pdb_name(pdb, r->name), f->wanted);
+	}
+	return f->matches;
+}
+
+/* The lowest line of the file at or above `line` that has code; 0: none. */
+static uint32_t line_with_code(struct kd_pdb *pdb, const char *file, uint32_t line)
+{
+	struct file_match f = { file, ROW_END, false };
+	uint32_t best = 0;
 
 	for (size_t i = 0; i < pdb->n_modules; i++) {
 		struct pdb_module *m = &pdb->modules[i];
 
 		load(pdb, m);
+		for (size_t j = 0; j < m->n_lines; j++)
+			if (m->lines[j].line >= line && (!best || m->lines[j].line < best) &&
+			    is_wanted(pdb, &f, &m->lines[j]))
+				best = m->lines[j].line;
+	}
+	return best;
+}
+
+enum kd_status kd_pdb_line_each(struct kd_pdb *pdb, const char *file, uint32_t line,
+				kd_pdb_line_fn fn, void *context)
+{
+	struct file_match f = { file, ROW_END, false };
+	uint32_t found = line_with_code(pdb, file, line);
+
+	for (size_t i = 0; found && i < pdb->n_modules; i++) {
+		const struct pdb_module *m = &pdb->modules[i];
+
 		for (size_t j = 0; j < m->n_lines; j++) {
 			const struct pdb_row *r = &m->lines[j];
+			struct kd_pdb_line place;
 
-			if (r->line < line || (found && r->line >= ret->line) ||
-			    !is_file(r->file, file))
+			/* of rows that follow each other only the first begins the line */
+			if (r->line != found || !is_wanted(pdb, &f, r) ||
+			    (j > 0 && r[-1].line == found && r[-1].name == r->name))
 				continue;
-			*ret = (struct kd_pdb_line){ r->file, r->line, r->rva };
-			found = true;
+			place = line_of(pdb, m, j);
+			if (!fn(context, &place))
+				return KD_OK;
 		}
 	}
 	return found ? KD_OK : KD_E_NOT_FOUND;
+}
+
+static bool keep_lowest(void *context, const struct kd_pdb_line *line)
+{
+	struct kd_pdb_line *lowest = context;
+
+	if (!lowest->line || line->rva < lowest->rva)
+		*lowest = *line;
+	return true;
+}
+
+enum kd_status kd_pdb_line_find(struct kd_pdb *pdb, const char *file, uint32_t line,
+				struct kd_pdb_line *ret)
+{
+	struct kd_pdb_line lowest = { .line = 0 };
+	enum kd_status status = kd_pdb_line_each(pdb, file, line, keep_lowest, &lowest);
+
+	if (status == KD_OK)
+		*ret = lowest;
+	return status;
 }

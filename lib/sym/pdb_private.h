@@ -55,8 +55,9 @@ struct pdb_module {
 };
 
 struct pdb_row {
-	uint32_t rva, line;
-	const char *file;
+	uint32_t rva, line; /* line 0: none */
+	uint32_t name;      /* of the file: offset in /names */
+	uint32_t order;     /* in the stream: of several at one place the last counts */
 };
 
 struct pdb_contribution {

@@ -37,7 +37,8 @@ struct kd_type_field {
 	const char *name;
 	uint32_t type;
 	uint64_t offset;
-	uint64_t value; /* enumerators */
+	uint64_t
+		value; /* enumerators; compilers extend negative ones or not: compare in the size */
 	bool is_base, is_static, is_enumerator;
 };
 

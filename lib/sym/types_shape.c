@@ -10,25 +10,44 @@
 static const struct simple {
 	uint8_t kind, size;
 	enum kd_type_class class_;
-	const char *name;
+	const char *name, *c_name;
 } simples[] = {
-	{ 0x03, 0, KD_CLASS_NONE, "Void" },         { 0x08, 4, KD_CLASS_INTEGER, "Int4B" },
-	{ 0x10, 1, KD_CLASS_CHAR, "Char" },         { 0x20, 1, KD_CLASS_CHAR, "UChar" },
-	{ 0x68, 1, KD_CLASS_INTEGER, "Int1B" },     { 0x69, 1, KD_CLASS_UNSIGNED, "UChar" },
-	{ 0x70, 1, KD_CLASS_CHAR, "Char" },         { 0x71, 2, KD_CLASS_CHAR, "Wchar" },
-	{ 0x7A, 2, KD_CLASS_CHAR, "Char16" },       { 0x7B, 4, KD_CLASS_CHAR, "Char32" },
-	{ 0x7C, 1, KD_CLASS_CHAR, "Char8" },        { 0x11, 2, KD_CLASS_INTEGER, "Int2B" },
-	{ 0x72, 2, KD_CLASS_INTEGER, "Int2B" },     { 0x21, 2, KD_CLASS_UNSIGNED, "Uint2B" },
-	{ 0x73, 2, KD_CLASS_UNSIGNED, "Uint2B" },   { 0x12, 4, KD_CLASS_INTEGER, "Int4B" },
-	{ 0x74, 4, KD_CLASS_INTEGER, "Int4B" },     { 0x22, 4, KD_CLASS_UNSIGNED, "Uint4B" },
-	{ 0x75, 4, KD_CLASS_UNSIGNED, "Uint4B" },   { 0x13, 8, KD_CLASS_INTEGER, "Int8B" },
-	{ 0x76, 8, KD_CLASS_INTEGER, "Int8B" },     { 0x23, 8, KD_CLASS_UNSIGNED, "Uint8B" },
-	{ 0x77, 8, KD_CLASS_UNSIGNED, "Uint8B" },   { 0x14, 16, KD_CLASS_INTEGER, "Int16B" },
-	{ 0x78, 16, KD_CLASS_INTEGER, "Int16B" },   { 0x24, 16, KD_CLASS_UNSIGNED, "Uint16B" },
-	{ 0x79, 16, KD_CLASS_UNSIGNED, "Uint16B" }, { 0x40, 4, KD_CLASS_FLOAT, "Float" },
-	{ 0x41, 8, KD_CLASS_FLOAT, "Double" },      { 0x42, 10, KD_CLASS_FLOAT, "Float10" },
-	{ 0x30, 1, KD_CLASS_BOOL, "Bool" },         { 0x31, 2, KD_CLASS_BOOL, "Bool2B" },
-	{ 0x32, 4, KD_CLASS_BOOL, "Bool4B" },       { 0x33, 8, KD_CLASS_BOOL, "Bool8B" },
+	/* clang-format off */
+	{ 0x03, 0, KD_CLASS_NONE, "Void", "void" },
+	{ 0x08, 4, KD_CLASS_INTEGER, "Int4B", "HRESULT" },
+	{ 0x10, 1, KD_CLASS_CHAR, "Char", "signed char" },
+	{ 0x20, 1, KD_CLASS_CHAR, "UChar", "unsigned char" },
+	{ 0x68, 1, KD_CLASS_INTEGER, "Int1B", "signed char" },
+	{ 0x69, 1, KD_CLASS_UNSIGNED, "UChar", "unsigned char" },
+	{ 0x70, 1, KD_CLASS_CHAR, "Char", "char" },
+	{ 0x71, 2, KD_CLASS_CHAR, "Wchar", "wchar_t" },
+	{ 0x7A, 2, KD_CLASS_CHAR, "Char16", "char16_t" },
+	{ 0x7B, 4, KD_CLASS_CHAR, "Char32", "char32_t" },
+	{ 0x7C, 1, KD_CLASS_CHAR, "Char8", "char8_t" },
+	{ 0x11, 2, KD_CLASS_INTEGER, "Int2B", "short" },
+	{ 0x72, 2, KD_CLASS_INTEGER, "Int2B", "short" },
+	{ 0x21, 2, KD_CLASS_UNSIGNED, "Uint2B", "unsigned short" },
+	{ 0x73, 2, KD_CLASS_UNSIGNED, "Uint2B", "unsigned short" },
+	{ 0x12, 4, KD_CLASS_INTEGER, "Int4B", "long" },
+	{ 0x74, 4, KD_CLASS_INTEGER, "Int4B", "int" },
+	{ 0x22, 4, KD_CLASS_UNSIGNED, "Uint4B", "unsigned long" },
+	{ 0x75, 4, KD_CLASS_UNSIGNED, "Uint4B", "unsigned int" },
+	{ 0x13, 8, KD_CLASS_INTEGER, "Int8B", "int64" },
+	{ 0x76, 8, KD_CLASS_INTEGER, "Int8B", "int64" },
+	{ 0x23, 8, KD_CLASS_UNSIGNED, "Uint8B", "unsigned int64" },
+	{ 0x77, 8, KD_CLASS_UNSIGNED, "Uint8B", "unsigned int64" },
+	{ 0x14, 16, KD_CLASS_INTEGER, "Int16B", "int128" },
+	{ 0x78, 16, KD_CLASS_INTEGER, "Int16B", "int128" },
+	{ 0x24, 16, KD_CLASS_UNSIGNED, "Uint16B", "unsigned int128" },
+	{ 0x79, 16, KD_CLASS_UNSIGNED, "Uint16B", "unsigned int128" },
+	{ 0x40, 4, KD_CLASS_FLOAT, "Float", "float" },
+	{ 0x41, 8, KD_CLASS_FLOAT, "Double", "double" },
+	{ 0x42, 10, KD_CLASS_FLOAT, "Float10", "long double" },
+	{ 0x30, 1, KD_CLASS_BOOL, "Bool", "bool" },
+	{ 0x31, 2, KD_CLASS_BOOL, "Bool2B", "bool" },
+	{ 0x32, 4, KD_CLASS_BOOL, "Bool4B", "bool" },
+	{ 0x33, 8, KD_CLASS_BOOL, "Bool8B", "bool" },
+	/* clang-format on */
 };
 
 static const struct simple *find_simple(uint32_t type)
@@ -37,6 +56,13 @@ static const struct simple *find_simple(uint32_t type)
 		if (simples[i].kind == (type & 0xFF))
 			return &simples[i];
 	return NULL;
+}
+
+static const char *c_name_of(uint32_t type)
+{
+	const struct simple *s = find_simple(type);
+
+	return s ? s->c_name : "<unknown>";
 }
 
 static uint8_t simple_pointer_size(uint32_t type)
@@ -302,6 +328,32 @@ enum kd_status kd_types_next(struct kd_pdb *pdb, const struct kd_type_desc *desc
 
 /* --- text --- */
 
+/* Append; returns by how much the text grew. */
+static size_t format_text(char *out, size_t size, const char *text)
+{
+	int n = snprintf(out, size, "%s", text);
+
+	return n < 0 || size == 0 ? 0 : KD_MIN((size_t)n, size - 1);
+}
+
+/* `dt` shows what a function returns as C has it, with a blank behind: "Ptr64     long ". */
+static void format_c_name(struct kd_pdb *pdb, uint32_t type, char *out, size_t size)
+{
+	struct kd_type_desc d;
+	int n_stars = 0;
+	size_t at;
+
+	while (kd_types_describe(pdb, type, &d) == KD_OK && d.class_ == KD_CLASS_POINTER &&
+	       n_stars < TYPE_DEPTH_MAX) {
+		n_stars++;
+		type = d.element;
+	}
+	at = format_text(out, size, type < 0x1000 ? c_name_of(type) : d.name);
+	while (n_stars-- > 0)
+		at += format_text(out + at, size - at, "*");
+	format_text(out + at, size - at, " ");
+}
+
 void kd_types_format(struct kd_pdb *pdb, uint32_t type, char *text, size_t size)
 {
 	size_t at = 0;
@@ -328,7 +380,10 @@ void kd_types_format(struct kd_pdb *pdb, uint32_t type, char *text, size_t size)
 			snprintf(text + at, size - at, "Pos %u, %u Bit%s", d.bit_position,
 				 d.bit_length, d.bit_length == 1 ? "" : "s");
 			return;
-		case KD_CLASS_FUNCTION: snprintf(text + at, size - at, "    "); return;
+		case KD_CLASS_FUNCTION:
+			at += format_text(text + at, size - at, "    ");
+			format_c_name(pdb, d.element, text + at, size - at);
+			return;
 		default:
 			snprintf(text + at, size - at, "%s", d.name[0] ? d.name : "<unnamed-tag>");
 			return;
