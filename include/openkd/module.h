@@ -56,8 +56,10 @@ const struct kd_module *kd_module_at(struct kd_session *session, uint64_t addres
 /** By name ("nt", "ntoskrnl", "ntoskrnl.exe"; case does not matter). NULL: none. */
 const struct kd_module *kd_module_find(struct kd_session *session, const char *name);
 
-/** Read the list anew; `pattern`: drop and look up again the symbols of matching modules (NULL:
- * none, "*": all). */
+/**
+ * Read the list anew; the symbols of modules that match `pattern` become deferred: they are looked
+ * up again when asked for (NULL: none, "*": all). KD_E_NOT_FOUND: no module matches.
+ */
 enum kd_status kd_module_reload(struct kd_session *session, const char *pattern,
 				struct kd_error *err);
 

@@ -43,8 +43,8 @@ enum kd_status kd_symbol_after(struct kd_session *session, uint64_t address, str
 			       struct kd_error *err);
 
 /**
- * "nt!KeBugCheckEx+0x10", "nt+0x1234" without symbols, "" when in no module. Never fails, never
- * asks the target for more than the module list.
+ * "nt!KeBugCheckEx+0x10", "nt+0x1234" without symbols, "<Unloaded_foo.sys>+0x12", "" when in no
+ * module. Never fails. Loads the module's symbols on first use; asks nothing of a running target.
  */
 void kd_symbol_format(struct kd_session *session, uint64_t address, char *text, size_t size);
 

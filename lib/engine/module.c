@@ -377,7 +377,7 @@ enum kd_status kd__modules_refresh(struct kd_session *s, struct kd_error *err)
 	if (!ms->is_known && ms->walked != s->generation + 1) {
 		ms->walked = s->generation + 1;
 		status = walk(s, &ms->err);
-		if (status == KD_E_CANCELLED || status == KD_E_TIMEOUT)
+		if (status == KD_E_CANCELLED)
 			ms->walked = 0; /* try again when asked again */
 		ms->status = status;
 		add_kernel(s);
@@ -597,23 +597,17 @@ KD_EXPORT enum kd_status kd_module_add(struct kd_session *s, const char *name, u
 
 /* --- reload --- */
 
-static enum kd_status reload_symbols(struct kd_session *s, const char *pattern,
+/* They are looked up again when somebody asks. */
+static enum kd_status forget_symbols(struct kd__modules *ms, const char *pattern,
 				     struct kd_error *err)
 {
-	struct kd__modules *ms = s->modules;
 	bool any = false;
 
 	for (size_t i = 0; i < ms->n_loaded; i++) {
-		struct kd__module *m = ms->items[i];
-		enum kd_status status;
-
-		if (!kd__module_matches(m, pattern))
+		if (!kd__module_matches(ms->items[i], pattern))
 			continue;
 		any = true;
-		kd__module_forget(m);
-		status = kd__module_load(s, m, NULL); /* why not is in the module's note */
-		if (status == KD_E_CANCELLED)
-			return kd_error_set(err, status, 0, "cancelled");
+		kd__module_forget(ms->items[i]);
 	}
 	if (any)
 		return KD_OK;
@@ -635,7 +629,7 @@ KD_EXPORT enum kd_status kd_module_reload(struct kd_session *s, const char *patt
 	status = kd__modules_refresh(s, err);
 	if (!pattern || (status != KD_OK && status != KD_E_MALFORMED && status != KD_E_NOT_FOUND))
 		return status;
-	symbols = reload_symbols(s, pattern, status == KD_OK ? err : NULL);
+	symbols = forget_symbols(s->modules, pattern, status == KD_OK ? err : NULL);
 	return status != KD_OK ? status : symbols;
 }
 

@@ -184,6 +184,8 @@ static void with_pdb(const struct fixture *f)
 	snprintf(name, sizeof name, "%s.pdb", f->machine->module);
 	put_file(f, name, f->machine->pdb);
 	ok(kd_module_reload(f->s, f->machine->module, &err));
+	assert_int_equal(module(f)->symbols, KD_SYMBOLS_DEFERRED);
+	ok(kd_module_load_symbols(f->s, module(f), &err));
 	assert_int_equal(module(f)->symbols, KD_SYMBOLS_PRIVATE);
 }
 
@@ -866,6 +868,7 @@ static void test_stack_without_symbols(void **state)
 	inner = address_of(f, "Inner");
 	ok(kd_symbol_path_set(f->s, "", &err));
 	ok(kd_module_reload(f->s, f->machine->module, &err));
+	assert_int_equal(kd_module_load_symbols(f->s, module(f), &err), KD_E_NOT_FOUND);
 	assert_int_equal(module(f)->symbols, KD_SYMBOLS_EXPORT);
 	ok(kd_stack_walk(f->s, frames, 8, &n, note, sizeof note, &err));
 	assert_int_equal(n, 4);
