@@ -38,10 +38,7 @@ static enum kd_status complain(const struct parser *p, size_t at, const char *wh
 			    (int)KD_MIN(size, 40), p->text + at, at + 1);
 }
 
-/*
- * The next part into p->part. KD_E_NOT_FOUND: there is none. Control characters would tear the one
- * line of an error message.
- */
+/* The next part into p->part. KD_E_NOT_FOUND: there is none. */
 static enum kd_status next_part(struct parser *p)
 {
 	size_t n = 0;
@@ -50,20 +47,17 @@ static enum kd_status next_part(struct parser *p)
 		return KD_E_NOT_FOUND;
 	p->part_at = p->at;
 	for (;; p->at++) {
-		unsigned char c = (unsigned char)p->text[p->at];
+		char c = p->text[p->at];
 
 		if (c == ',' && p->text[p->at + 1] == ',')
 			p->at++;
 		else if (c == ',' || c == '\0')
 			break;
-		if (c < 0x20 || c == 0x7F)
-			return kd_error_set(p->err, KD_E_SYNTAX, p->at,
-					    "control character 0x%02X at column %zu", c, p->at + 1);
 		if (n + 1 == sizeof p->part)
 			return kd_error_set(p->err, KD_E_SYNTAX, p->part_at,
 					    "more than %d bytes in one part, at column %zu",
 					    PART_SIZE - 1, p->part_at + 1);
-		p->part[n++] = (char)c;
+		p->part[n++] = c;
 	}
 	p->part[n] = '\0';
 	if (p->text[p->at] == ',' && p->text[++p->at] == '\0')
@@ -423,13 +417,28 @@ static enum kd_status unknown_scheme(const char *text, struct kd_error *err)
 			    (int)KD_MIN(strcspn(text, ":,"), 40), text);
 }
 
+/* They would tear the one line of an error message, and no place is named so. */
+static enum kd_status refuse_control_characters(const char *text, struct kd_error *err)
+{
+	for (size_t i = 0; text[i]; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x20 || c == 0x7F)
+			return kd_error_set(err, KD_E_SYNTAX, i,
+					    "control character 0x%02X at column %zu", c, i + 1);
+	}
+	return KD_OK;
+}
+
 enum kd_status kd_endpoint_parse(const char *text, struct kd_endpoint *ep_ret, struct kd_error *err)
 {
 	const struct kd__scheme *scheme = find_scheme(text);
 	struct parser p = { .text = text, .err = err };
 	struct kd_endpoint ep = { 0 };
-	enum kd_status s;
+	enum kd_status s = refuse_control_characters(text, err);
 
+	if (s != KD_OK)
+		return s;
 	if (!scheme)
 		return unknown_scheme(text, err);
 	if (scheme->body == KD__BODY_REFUSED)

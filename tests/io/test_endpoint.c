@@ -87,6 +87,8 @@ static const struct {
 	{ "unix:/x,resets", KD_E_SYNTAX, 8, "resets wants" },
 	{ "unix:/x,resets=-1", KD_E_SYNTAX, 8, "resets wants" },
 	{ "unix:/a\nb", KD_E_SYNTAX, 7, "control character 0x0A at column 8" },
+	{ "ptp\nx", KD_E_SYNTAX, 3, "control character 0x0A at column 4" }, /* found by fuzzing */
+	{ "unix:/x,,\x7F", KD_E_SYNTAX, 9, "control character 0x7F at column 10" },
 	{ "tcp:", KD_E_SYNTAX, 4, "HOST:PORT" },
 	{ "tcp:host", KD_E_SYNTAX, 4, "HOST:PORT is wanted: \"host\" at column 5" },
 	{ "tcp:host:", KD_E_SYNTAX, 9, "not a port number" },
