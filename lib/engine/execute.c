@@ -12,6 +12,7 @@
 #include "lib/engine/execute.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/engine/arch.h"
 #include "lib/engine/breaks.h"
@@ -75,26 +76,38 @@ void kd__plan_suspend(struct kd_session *s)
 	kd__breaks_drop_temps(s);
 }
 
-/* --- the PC rule: a breakpoint instruction that is not ours must be passed by us --- */
+/* --- the PC rule: an instruction that stopped the target and is not ours is passed by us --- */
+
+/* x86 and x64: int 2Ch raises an assertion; its address is reported, as an int3's is. */
+static const uint8_t assertion[] = { 0xCD, 0x2C };
+
+/* Bytes at PC to pass if they are there: nothing for exceptions that are not made by an
+ * instruction. */
+static size_t stopping_instruction(const struct kd_session *s, const uint8_t **bytes_ret)
+{
+	if (s->stop.code == KD__NT(BREAKPOINT) || s->stop.reason == KD_STOP_MODULE) {
+		*bytes_ret = s->arch->breakpoint;
+		return s->arch->breakpoint_size;
+	}
+	if (s->stop.code == KD__NT(ASSERTION_FAILURE)) {
+		*bytes_ret = assertion;
+		return sizeof assertion;
+	}
+	return 0;
+}
 
 static enum kd_status pass_hardcoded(struct kd_session *s, struct kd_error *err)
 {
 	const struct kd__report *report = kd__regs_report(s);
-	const struct kd__arch *arch = s->arch;
-	bool is_break;
+	const uint8_t *bytes;
+	size_t size;
 
-	if (!arch || kd__regs_pc_changed(s))
+	if (!s->arch || kd__regs_pc_changed(s) || kd__breaks_has_site(s, s->stop.pc))
 		return KD_OK;
-	if (s->stop.code != KD__NT(BREAKPOINT) && s->stop.reason != KD_STOP_MODULE)
+	size = stopping_instruction(s, &bytes);
+	if (!size || report->n_stream < size || memcmp(report->stream, bytes, size))
 		return KD_OK;
-	if (kd__breaks_has_site(s, s->stop.pc))
-		return KD_OK;
-	is_break = report->n_stream >= arch->breakpoint_size;
-	for (size_t i = 0; i < arch->breakpoint_size && is_break; i++)
-		is_break = report->stream[i] == arch->breakpoint[i];
-	if (!is_break)
-		return KD_OK;
-	return kd__regs_set(s, s->owner, arch->pc, s->stop.pc + arch->breakpoint_size, err);
+	return kd__regs_set(s, s->owner, s->arch->pc, s->stop.pc + size, err);
 }
 
 /* --- the wire's part of a resume --- */

@@ -178,6 +178,14 @@ static void swallow_repeated_stop(struct kd__wire *w)
 		w->has_stop = false;
 }
 
+/* What tells of bytes lost or damaged; a retransmission alone may only tell of a busy machine. */
+static uint64_t count_losses(const struct kd__wire *w)
+{
+	const struct kd_link_counters *c = kd_link_counters(&w->link);
+
+	return c->resends_sent + c->resends_seen + c->checksum_errors;
+}
+
 static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bool want_reply,
 			       struct kd_error *err)
 {
@@ -187,16 +195,14 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 
 	if (!w)
 		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
-	losses = kd_link_counters(&w->link)->retransmits + kd_link_counters(&w->link)->resends_sent;
+	losses = count_losses(w);
 	for (int i = 0; i < TRIES_MAX; i++) {
 		enum outcome outcome = attempt(s, m, want_reply, deadline, &status, err);
 
 		if (outcome == ANSWERED) {
 			w->requests++;
 			note_latency(w, kd_now_ns() - start);
-			if (kd_link_counters(&w->link)->retransmits +
-				    kd_link_counters(&w->link)->resends_sent !=
-			    losses)
+			if (count_losses(w) != losses)
 				kd__memory_note_loss(s);
 			return KD_OK;
 		}
