@@ -2,7 +2,7 @@
 /*
  * What happens to debuggers in their lives: targets that boot, reboot, run alone, are paused;
  * debuggers that come late, die and come back. Each story is told with our own target, with NT's
- * and with ReactOS' (as the protocol's tables describe them), at two dozen moments each, and ends
+ * and with ReactOS' (as the protocol's tables describe them), at sixteen moments each, and ends
  * with a conversation in which nothing is wrong.
  */
 #include <setjmp.h>
@@ -20,7 +20,7 @@
 #define MS     ((uint64_t)KD_NS_PER_MS)
 #define SECOND (1000 * MS)
 
-enum { OURS = REACTOS + 1, N_KINDS, N_MOMENTS = 24, FOREVER_PRINTS = 1 << 30 };
+enum { OURS = REACTOS + 1, N_KINDS, N_MOMENTS = 16, FOREVER_PRINTS = 1 << 30 };
 
 static const char *const kinds[] = { "NT", "ReactOS", "ours" };
 
