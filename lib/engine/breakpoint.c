@@ -374,10 +374,10 @@ void kd__breaks_resolve(struct kd_session *s)
 		struct brk *b = s->breaks->list[i];
 
 		try_resolve(s, b);
-		if (b->pub.is_deferred || check_room(s, NULL, NULL) == KD_OK)
+		if (count_sites(s, NULL) <= KD__SITES && count_data(s, NULL) <= KD__SLOTS)
 			continue;
 		b->pub.is_enabled = false;
-		kd__events_notice(s, "breakpoint %d was disabled: the table of 32 is full",
+		kd__events_notice(s, "breakpoint %d was disabled: no room is left in the target",
 				  b->pub.id);
 	}
 }
