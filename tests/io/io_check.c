@@ -19,6 +19,14 @@ enum { MAX_CHILDREN = 32, N_TEXTS = 8, TEXT_SIZE = 512 };
 static char folder[64];
 static pid_t children[MAX_CHILDREN];
 
+void io_assert_says(const struct kd_error *err, const char *part, const char *file, int line)
+{
+	if (strstr(err->text, part))
+		return;
+	print_error("\"%s\" is not in: %s\n", part, err->text);
+	_fail(file, line);
+}
+
 /* --- folder --- */
 
 int io_setup(void **state)

@@ -28,12 +28,8 @@ enum { LIMIT_MS = 5000 };
 	} while (0)
 
 /* err.text holds `part`. */
-#define assert_says(part)                                                        \
-	do {                                                                     \
-		if (!strstr(err.text, (part)))                                   \
-			print_error("\"%s\" is not in: %s\n", (part), err.text); \
-		assert_non_null(strstr(err.text, (part)));                       \
-	} while (0)
+#define assert_says(part) io_assert_says(&err, part, __FILE__, __LINE__)
+void io_assert_says(const struct kd_error *err, const char *part, const char *file, int line);
 
 /*
  * Group set-up: a new folder, XDG_RUNTIME_DIR and XDG_STATE_HOME in it, SIGALRM after two minutes.
