@@ -26,6 +26,7 @@ KI_ENTRY KiDivideErrorFault, KiDebugTrapOrFault, KiNmiInterrupt, KiBreakpointTra
 	KiGeneralProtectionFault, KiPageFault, KiFloatingErrorFault, KiAlignmentFault,
 	KiMcheckAbort, KiXmmException, KiRaiseSecurityCheckFailure, KiRaiseAssertion,
 	KiDebugServiceTrap, KiDpcInterrupt, KiClockInterrupt, KiIpiInterrupt, KiSpuriousInterrupt,
+	KiWakeInterrupt,
 	KiUnexpectedInterrupt, KiSystemCall64;
 
 static const struct {
@@ -58,6 +59,7 @@ static const struct {
 	{ KI_VECTOR_CLOCK, 0, 0, KiClockInterrupt },
 	{ KI_VECTOR_SPURIOUS, 0, 0, KiSpuriousInterrupt },
 	{ KI_VECTOR_IPI, 0, 0, KiIpiInterrupt },
+	{ KI_VECTOR_WAKE, 0, 0, KiWakeInterrupt },
 };
 /* clang-format on */
 

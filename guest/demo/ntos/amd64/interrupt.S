@@ -32,6 +32,21 @@ TRAP_PROLOG KiSpuriousInterrupt, 0
 	.seh_endproc
 
 /*
+ * Ends the hlt of a frozen CPU and does nothing else: no C code, so that no breakpoint can be hit
+ * while the debugger's stop is being taken apart.
+ */
+FRAME_FUNCTION KiWakeInterrupt
+	.seh_pushframe
+	push %rax
+	.seh_pushreg %rax
+	.seh_endprologue
+	movabs $(KSEG_LOCAL_APIC_ASM + 0xB0), %rax
+	movl $0, (%rax)
+	pop %rax
+	iretq
+	.seh_endproc
+
+/*
  * SYSCALL: rcx user rip, r11 user eflags, r10 rdx r8 r9 arguments, eax service. The machine frame an
  * interrupt would have pushed is made by hand, and the unwind data says so.
  */

@@ -11,6 +11,7 @@
 #define KI_VECTOR_CLOCK    0xD1
 #define KI_VECTOR_IPI      0xE1
 #define KI_VECTOR_SPURIOUS 0xDF
+#define KI_VECTOR_WAKE     0xF1 /* above everything: a halted, frozen CPU shall look around */
 #define KI_CLOCK_HZ        100
 #define KI_QUANTUM_TICKS   2
 #define KI_PRIORITIES      32

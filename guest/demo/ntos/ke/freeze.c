@@ -9,7 +9,9 @@
  *                                                            FROZEN | ACTIVE
  *
  * The state is KPRCB.IpiFrozen; the owner of a stop writes REQUEST and THAW, the frozen CPU the
- * rest. A frozen CPU halts with interrupts on and CR8 at CLOCK_LEVEL, so that only an IPI wakes it.
+ * rest. A frozen CPU halts with interrupts on and CR8 at IPI_LEVEL, so that only KI_VECTOR_WAKE
+ * wakes it. That interrupt runs no C code, and the other IPIs stay out: a breakpoint hit here would
+ * wait for the stop to end, which waits for this CPU.
  */
 #include "guest/demo/ntos/inc/kd.h"
 #include "guest/demo/ntos/inc/ki.h"
@@ -30,13 +32,14 @@ static ULONG get_state(PKPRCB prcb)
 	return __atomic_load_n(&prcb->IpiFrozen, __ATOMIC_SEQ_CST);
 }
 
-/* Sleep until the next IPI; called and returns with interrupts off. The check of what is waited for
- * is made by the caller with interrupts off, so an IPI in between wakes the hlt. */
-static VOID halt_for_ipi(VOID)
+/* Sleep until the next KI_VECTOR_WAKE; called and returns with interrupts off. The check of what is
+ * waited for is made by the caller with interrupts off, so one that comes in between ends the hlt.
+ */
+static VOID halt_until_woken(VOID)
 {
 	ULONG64 irql = KiReadCr8();
 
-	KiWriteCr8(CLOCK_LEVEL);
+	KiWriteCr8(IPI_LEVEL);
 	__asm__ volatile("sti; hlt; cli" : : : "memory");
 	KiWriteCr8(irql);
 }
@@ -51,9 +54,9 @@ static VOID stay_frozen(PKTRAP_FRAME tf, PKEXCEPTION_FRAME ex, BOOLEAN halt)
 		if ((get_state(prcb) & KI_FREEZE_ACTIVE) != 0) {
 			KdSwitchProcessor(&prcb->ProcessorState.ContextFrame);
 			set_state(prcb, KI_FREEZE_FROZEN);
-			HalRequestIpi(KiSwitchedBy[prcb->Number], KI_VECTOR_IPI);
+			HalRequestIpi(KiSwitchedBy[prcb->Number], KI_VECTOR_WAKE);
 		} else if (halt) {
-			halt_for_ipi();
+			halt_until_woken();
 		} else {
 			KiPause();
 		}
@@ -131,7 +134,7 @@ VOID KeThawExecution(BOOLEAN Enable)
 		if (target == prcb)
 			continue;
 		set_state(target, KI_FREEZE_THAW);
-		HalRequestIpi(i, KI_VECTOR_IPI);
+		HalRequestIpi(i, KI_VECTOR_WAKE);
 		wait_for_state(target, KI_FREEZE_RUNNING);
 	}
 	KiRestoreProcessorControlState(&prcb->ProcessorState);
@@ -153,8 +156,8 @@ BOOLEAN KeSwitchFrozenProcessor(ULONG Number)
 		return FALSE;
 	KiSwitchedBy[Number] = self->Number;
 	set_state(target, KI_FREEZE_FROZEN | KI_FREEZE_ACTIVE);
-	HalRequestIpi(Number, KI_VECTOR_IPI);
+	HalRequestIpi(Number, KI_VECTOR_WAKE);
 	while (get_state(target) != KI_FREEZE_FROZEN)
-		halt_for_ipi();
+		halt_until_woken();
 	return TRUE;
 }
