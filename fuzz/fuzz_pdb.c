@@ -26,23 +26,54 @@ static bool look(void *context, const char *name, uint32_t type)
 	return true;
 }
 
-static void use(struct kd_pdb *pdb)
+static bool check_line(void *context, const struct kd_pdb_line *line)
 {
-	const struct kd_pdb_symbol *list;
+	struct kd_pdb_line at;
+
+	if (line->end < line->rva || !line->line)
+		__builtin_trap();
+	kd_pdb_line_at(context, line->rva, &at);
+	return true;
+}
+
+/* What is listed is found: by its name, and its address leads to something at that address. */
+static void check_symbols(struct kd_pdb *pdb)
+{
+	const struct kd_pdb_symbol *list, *at;
 	struct kd_pdb_line line;
-	uint32_t type;
 	size_t n;
 
-	if (kd_pdb_symbols(pdb, &list, &n, NULL) == KD_OK)
-		for (size_t i = 0; i < n && i < 200; i++) {
-			if (i && list[i].rva < list[i - 1].rva)
-				__builtin_trap();
-			if (!kd_pdb_find(pdb, list[i].name))
-				__builtin_trap();
-			kd_pdb_line_at(pdb, list[i].rva, &line);
-		}
-	kd_pdb_line_find(pdb, "a.c", 1, &line);
-	kd_types_find(pdb, "_LIST_ENTRY", &type, NULL);
+	if (kd_pdb_symbols(pdb, &list, &n, NULL) != KD_OK)
+		return;
+	for (size_t i = 0; i < n && i < 200; i++) {
+		if (i && list[i].rva < list[i - 1].rva)
+			__builtin_trap();
+		if (!kd_pdb_find(pdb, list[i].name))
+			__builtin_trap();
+		at = kd_pdb_at(pdb, list[i].rva);
+		if (!at || at->rva > list[i].rva)
+			__builtin_trap();
+		if (kd_pdb_line_at(pdb, list[i].rva, &line) == KD_OK && line.rva > list[i].rva)
+			__builtin_trap();
+	}
+}
+
+static void use(struct kd_pdb *pdb)
+{
+	struct kd_pdb_line line;
+	uint64_t value;
+	uint32_t type;
+
+	/* by the linker's tables first, before there is an index of ours */
+	kd_pdb_find(pdb, "SelfMap");
+	kd_pdb_find(pdb, "_NtEntry");
+	kd_pdb_constant(pdb, "GREEN", &value, &type);
+	kd_types_find(pdb, "_SHAPE", &type, NULL);
+	kd_types_find(pdb, "SHAPE", &type, NULL);
+	kd_pdb_at(pdb, 0x1010);
+	check_symbols(pdb);
+	kd_pdb_line_find(pdb, "shapes.c", 1, &line);
+	kd_pdb_line_each(pdb, "shapes.c", 50, check_line, pdb);
 	kd_types_each(pdb, look, pdb);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 2048, ELEMENTS_MAX = 256 };
@@ -73,10 +74,12 @@ static bool try_file(struct search *s, const char *path)
 {
 	struct kd_pdb *pdb;
 	struct kd_error err;
+	struct stat st;
 
 	if (s->pdb)
 		return true;
-	if (access(path, F_OK)) {
+	/* in a store the folder of a file's keys has the file's name */
+	if (stat(path, &st) || S_ISDIR(st.st_mode)) {
 		tell(s, "%s: not found", path);
 		return false;
 	}
