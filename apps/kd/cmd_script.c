@@ -639,7 +639,7 @@ static const struct command commands[] = {
 	  "$<tour.kd", NULL, 0, WORDS_FILES, run_script, NULL, split_line_end },
 	{ "$$< $$><", "$$<FILE\n$$><FILE", "As $< and $><; commands may follow after a `;`",
 	  "$$><check.kd; k", NULL, 0, WORDS_FILES, run_script, NULL, NULL },
-	{ "$$>a<", "$$>a<FILE [ARGUMENT ...]", "Run a file with arguments: ${$arg1}, ${$arg2} ...",
+	{ "$$>a<", "$$>a<FILE [ARGUMENT ...]", "Run a file with arguments: ${$arg1}, ${$arg2} and so on",
 	  "$$>a<show.kd nt!KeBugCheckEx 4", NULL, 0, WORDS_FILES, run_script, NULL, NULL },
 	{ "*", "* TEXT", "A comment, to the end of the line", "* nothing happens here",
 	  NULL, 0, WORDS_NONE, NULL, NULL, split_line_end },

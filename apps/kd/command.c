@@ -74,7 +74,9 @@ static size_t name_size(const char *text)
 		return 1 + run_of(text + 1, true);
 	if (isalpha((unsigned char)*text))
 		return run_of(text, false);
-	/* Signs: the longest that is a command, else the run of signs. */
+	if (strncmp(text, "??", 2) == 0)
+		return 0; /* C++ expressions are not there; ? is not meant */
+	/* Signs: the longest that is a command. */
 	for (size_t n = strcspn(text, " \t\r\n;"); n > 0; n--)
 		if (find_size(text, n))
 			return n;

@@ -215,7 +215,7 @@ static size_t character_size(const char *s)
 void dump_string(struct text *t, uint64_t address, const char *string, unsigned unit,
 		 const struct dump_options *o)
 {
-	enum { PER_LINE = 32 };
+	enum { PER_LINE = 48 };
 
 	do {
 		unsigned n = 0;

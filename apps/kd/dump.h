@@ -47,7 +47,7 @@ void dump_lines(struct text *t, const struct dump_format *f, const struct dump_b
 		const struct dump_options *o);
 
 /*
- * `da`, `du`: a string in quotes, 32 characters a line (48 at most fit), from UTF-8 text; bytes that
+ * `da`, `du`: a string in quotes, 48 characters a line, from UTF-8 text; bytes that
  * cannot be shown as dots. `unit` 1 or 2 bytes a character advances the address.
  */
 void dump_string(struct text *t, uint64_t address, const char *string, unsigned unit,

@@ -7,6 +7,7 @@
  */
 #include "apps/kd/console.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +23,32 @@ bool console_interrupted(struct console *c)
 	return c->is_leaving || c->was_interrupted || signals_pending();
 }
 
+/* `.` at the start of an expression is the current instruction. */
+static enum kd_status evaluate_dot(struct console *c, const char *text, const char **end_ret,
+				   uint64_t *value_ret, struct kd_error *err)
+{
+	static const char ip[] = "@$ip";
+	struct text t = TEXT_INIT;
+	const char *end = NULL;
+	enum kd_status s;
+
+	text_printf(&t, "%s%s", ip, text + 1);
+	s = kd_expression_evaluate(c->session, text_string(&t), end_ret ? &end : NULL, value_ret,
+				   err);
+	if (s == KD_OK && end_ret)
+		*end_ret = text + 1 + (end - text_string(&t) - (sizeof(ip) - 1));
+	text_free(&t);
+	return s;
+}
+
 enum kd_status console_evaluate(void *console, const char *text, const char **end_ret,
 				uint64_t *value_ret, struct kd_error *err)
 {
 	struct console *c = console;
-	enum kd_status s = kd_expression_evaluate(c->session, text, end_ret, value_ret, err);
+	const char *start = split_skip_space(text);
+	bool is_dot = *start == '.' && !isalnum((unsigned char)start[1]) && start[1] != '_';
+	enum kd_status s = is_dot ? evaluate_dot(c, start, end_ret, value_ret, err) :
+				    kd_expression_evaluate(c->session, text, end_ret, value_ret, err);
 
 	if (s == KD_OK)
 		kd_pseudo_note(c->session, "$exp", *value_ret);
