@@ -44,14 +44,17 @@ NTSTATUS serial_link_reopen(struct serial_link *s)
 
 /* --- one step of the line --- */
 
-static void write_some(struct serial_link *s)
+/* False: there is nothing to write. */
+static bool write_some(struct serial_link *s)
 {
 	size_t size;
 	const uint8_t *bytes = kd_link_next_output(&s->link, &size);
 
-	if (bytes)
-		kd_link_output_done(&s->link, uart_write(&s->uart, bytes, size),
-				    transport_clock_now(&s->clock));
+	if (!bytes)
+		return false;
+	kd_link_output_done(&s->link, uart_write(&s->uart, bytes, size),
+			    transport_clock_now(&s->clock));
+	return true;
 }
 
 static void time_out(struct serial_link *s)
@@ -62,22 +65,24 @@ static void time_out(struct serial_link *s)
 		kd_link_timeout(&s->link, now);
 }
 
-/* The link's events are all fetched: it takes every byte. */
+/* One look at the line. The link's events are all fetched: it takes every byte. */
 static void move(struct serial_link *s)
 {
 	const unsigned status = uart_status(&s->uart);
+	bool is_idle = true;
 	uint8_t byte;
 
 	if (status & UART_CAN_READ) {
 		byte = uart_read(&s->uart);
 		kd_link_feed(&s->link, &byte, 1, transport_clock_now(&s->clock));
+		is_idle = false;
 	}
-	if (status & UART_CAN_WRITE)
-		write_some(s);
-	if (!(status & UART_CAN_READ))
+	if ((status & UART_CAN_WRITE) && write_some(s))
+		is_idle = false;
+	if (is_idle) {
 		time_out(s);
-	if (!status)
 		cpu_pause();
+	}
 }
 
 static void note_break_in(PKD_CONTEXT context)

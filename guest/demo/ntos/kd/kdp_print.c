@@ -7,8 +7,9 @@
 enum {
 	CIRCULAR_SIZE = 0x1000,
 	DPFLTR_INFO_LEVEL = 3,
-	NO_COMPONENT = ~0u, /* DbgPrint: not filtered, as before Vista */
 };
+
+#define NO_COMPONENT (~0u) /* DbgPrint: not filtered, as before Vista */
 
 /* The last prints, for debuggers that come later (!dbgprint). */
 CHAR KdPrintDefaultCircularBuffer[CIRCULAR_SIZE];

@@ -11,7 +11,7 @@
 
 #include "guest/demo/ntos/inc/nthal.h"
 
-enum { NO_PROCESSOR = ~0u };
+#define NO_PROCESSOR (~0u)
 
 KD_CONTEXT KdpContext = { .KdpDefaultRetries = 20 };
 BOOLEAN KdEnteredDebugger;
