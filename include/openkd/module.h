@@ -57,11 +57,21 @@ const struct kd_module *kd_module_at(struct kd_session *session, uint64_t addres
 const struct kd_module *kd_module_find(struct kd_session *session, const char *name);
 
 /**
- * Read the list anew; the symbols of modules that match `pattern` become deferred: they are looked
- * up again when asked for (NULL: none, "*": all). KD_E_NOT_FOUND: no module matches.
+ * Read the list anew, that of unloaded drivers too; the symbols of modules that match `pattern`
+ * become deferred: they are looked up again when asked for (NULL: none, "*": all). KD_E_NOT_FOUND:
+ * no module matches.
  */
 enum kd_status kd_module_reload(struct kd_session *session, const char *pattern,
 				struct kd_error *err);
+
+/**
+ * Read the modules of the current process (kd_process_set()) from its PEB (`.reload /user`). They
+ * replace the user modules that were known; kd_module_list() has them behind the kernel's.
+ *
+ * @return KD_OK; KD_E_NOT_FOUND: the process has no user mode part, or its loader has not begun;
+ *         KD_E_UNREADABLE: its PEB is paged out; KD_E_MALFORMED: as for kd_module_list().
+ */
+enum kd_status kd_module_reload_user(struct kd_session *session, struct kd_error *err);
 
 /**
  * Load a module's symbols now. KD_E_NOT_FOUND: no PDB (err: its name, id, where was looked);

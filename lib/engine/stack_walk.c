@@ -238,7 +238,8 @@ static bool may_go_on(struct walk *w, uint64_t sp_before)
 
 	if (!pc)
 		return false; /* the base of the stack */
-	if (pc < w->user_end) {
+	/* User code without a known module has no unwind data that we could see. */
+	if (pc < w->user_end && !w->host->is_code(w->host->unwinder.context, pc)) {
 		note(w, "user mode begins: it goes on at", pc);
 		return false;
 	}

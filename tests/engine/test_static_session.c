@@ -41,8 +41,8 @@ struct fixture {
 	const struct machine *machine;
 	struct fake_host *host;
 	struct kd_session *s;
-	uint64_t base;
-	char folder[64]; /* an empty one, the symbol path */
+	uint64_t base, unloaded; /* the image; where MmUnloadedDrivers is */
+	char folder[64];         /* an empty one, the symbol path */
 };
 
 static struct kd_error err;
@@ -98,6 +98,15 @@ static struct kd_event wait_for(struct kd_session *s, enum kd_event_kind kind)
 	return event;
 }
 
+static void put_kdbg(struct kd_fake *fake, const char *name, uint64_t value)
+{
+	const struct kd_kdbg_field *field = kd_kdbg_find(name);
+	uint8_t bytes[8];
+
+	kd_put_sized(bytes, 8, value);
+	kd_fake_write(fake, fake->kdbg + field->offset, bytes, field->size);
+}
+
 static int set_up_machine(void **state, const struct machine *machine)
 {
 	struct kd_session_options options = KD_SESSION_OPTIONS_INIT;
@@ -117,6 +126,9 @@ static int set_up_machine(void **state, const struct machine *machine)
 		snprintf(name, sizeof name, "Driver%d.sys", i);
 		kd_fake_add_module(f->host->fake, name, 0x3000);
 	}
+	f->unloaded = kd_fake_alloc(f->host->fake, 0x1000);
+	put_kdbg(f->host->fake, "MmUnloadedDrivers", f->unloaded);
+	put_kdbg(f->host->fake, "MmLastUnloadedDriver", f->unloaded + 0x10);
 	fake_host_unlock(f->host);
 	add_image(f);
 	options.initial_break = true;
@@ -307,6 +319,55 @@ static void test_silent_load(void **state)
 	wait_for(f->s, KD_EVENT_STOP);
 	assert_non_null(kd_module_at(f->s, fake->base + 0x10));
 	assert_non_null(kd_module_find(f->s, "late"));
+}
+
+/* One slot of MmUnloadedDrivers: UNICODE_STRING, start, end, time. */
+static void put_slot(struct kd_fake *fake, uint64_t array, size_t i, uint64_t start)
+{
+	size_t word = fake->word, slot = word == 8 ? 0x28 : 0x18;
+	uint64_t at = array + i * slot, text_at = array + 0x1000 + i * 0x20;
+	uint8_t size[2] = { 10, 0 }, wide[10] = { 'o', 0, 'l', 0, 'd', 0, '0', 0, '0', 0 };
+
+	wide[6] = (uint8_t)('0' + i / 10);
+	wide[8] = (uint8_t)('0' + i % 10);
+	kd_fake_write(fake, at, size, 2);
+	kd_fake_put_word(fake, at + word, text_at);
+	kd_fake_put_word(fake, at + 2 * word, start);
+	kd_fake_put_word(fake, at + 3 * word, start + 0x1000);
+	kd_fake_write(fake, text_at, wide, sizeof wide);
+}
+
+/* Drivers that were gone before we came: a ring whose oldest entry is number 2. */
+static void test_unloaded_before(void **state)
+{
+	struct fixture *f = *state;
+	struct kd_fake *fake = f->host->fake;
+	const struct kd_module *const *list;
+	uint64_t array;
+	char where[128];
+	size_t n;
+
+	fake_host_lock(f->host);
+	array = kd_fake_alloc(fake, 0x2000);
+	kd_fake_put_word(fake, f->unloaded, array);
+	kd_fake_put_word(fake, f->unloaded + 0x10, 2); /* the next slot to be written */
+	for (size_t i = 0; i < 50; i++)
+		put_slot(fake, array, i, fake->kernel_base - 0x1000000 + i * 0x2000);
+	kd_fake_put_word(fake, array + 7 * (fake->word == 8 ? 0x28 : 0x18), 0); /* no name */
+	fake_host_unlock(f->host);
+	ok(kd_module_list(f->s, &list, &n, &err));
+	assert_int_equal(n, 6); /* only when asked for: each name is a request */
+	ok(kd_module_reload(f->s, NULL, &err));
+	ok(kd_module_list(f->s, &list, &n, &err));
+	assert_int_equal(n, 6 + 49);
+	assert_string_equal(list[6]->image_name, "old02");
+	assert_string_equal(list[n - 1]->image_name, "old01");
+	assert_true(list[6]->is_unloaded && list[6]->size == 0x1000);
+	kd_symbol_format(f->s, list[6]->base + 4, where, sizeof where);
+	assert_string_equal(where, "<Unloaded_old02>+0x4");
+	ok(kd_module_reload(f->s, NULL, &err));
+	ok(kd_module_list(f->s, &list, &n, &err));
+	assert_int_equal(n, 6 + 49); /* not twice */
 }
 
 static void test_damaged_list(void **state)
@@ -921,6 +982,7 @@ int main(int argc, char **argv)
 		BOTH(test_modules),
 		BOTH(test_notices),
 		BOTH(test_silent_load),
+		BOTH(test_unloaded_before),
 		BOTH(test_damaged_list),
 		BOTH(test_no_list),
 		BOTH(test_missing_pdb),
