@@ -163,15 +163,15 @@ static enum kd_status try_lock(const struct kd_endpoint *ep, struct kd__endpoint
 	const char *path = lock->path;
 	int fd = open_lock(path);
 	enum kd_status s = KD_OK;
+	bool is_locked;
 
 	if (fd < 0)
 		return kd_error_set(err, KD_E_IO, 0, "cannot lock %.120s: %s", path,
 				    strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		s = in_use(ep, read_pid(fd), err);
-	else if (!is_still_there(fd, path))
+	is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+	if (is_locked && !is_still_there(fd, path))
 		s = KD_E_AGAIN;
-	else if (lock->honours_numbers && is_held_by_number(fd))
+	else if (!is_locked || (lock->honours_numbers && is_held_by_number(fd)))
 		s = in_use(ep, read_pid(fd), err);
 	if (s != KD_OK) {
 		close(fd);

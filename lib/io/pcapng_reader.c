@@ -398,7 +398,7 @@ enum kd_status kd_pcapng_next(struct kd_pcapng_reader *r, struct kd_pcapng_packe
 {
 	struct kd_pcapng_packet p;
 	struct view body;
-	uint32_t type;
+	uint32_t type = 0;
 	enum kd_status s;
 
 	for (;;) {

@@ -89,7 +89,7 @@ void kd_proxy_counters(const struct kd_proxy *p, enum kd_proxy_direction d,
 
 static bool has_room(const struct lane *l)
 {
-	return l->n_pieces < LANE_PIECES && l->n_bytes + 2 * READ_SIZE <= LANE_SIZE;
+	return l->n_pieces < LANE_PIECES && l->n_bytes + (size_t)2 * READ_SIZE <= LANE_SIZE;
 }
 
 static void hold(struct lane *l, const uint8_t *bytes, size_t size)

@@ -300,11 +300,12 @@ static void replay_poll(const struct kd_transport *t, struct kd_poll *ret)
 {
 	const struct replay *r = (const struct replay *)t;
 
-	if (r->over.status != KD_OK || !r->size)
-		ret->is_ready = true;
-	else if (r->recorded.unmatched.n)
-		return; /* a write opens the gate: nothing to wait for */
-	else if (r->soft_deadline)
+	bool has_bytes = r->over.status == KD_OK && r->size;
+
+	/* A write opens the gate: there is nothing to wait for. */
+	if (has_bytes && r->recorded.unmatched.n)
+		return;
+	if (has_bytes && r->soft_deadline)
 		ret->deadline = r->soft_deadline;
 	else
 		ret->is_ready = true;

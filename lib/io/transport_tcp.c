@@ -240,7 +240,7 @@ static enum kd_status bind_failure(const struct kd_transport *t, int number, str
 /* With port 0 the system chose one: the name has to say which. */
 static void name_after_socket(struct kd_transport *t, int fd)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = { 0 };
 	socklen_t size = sizeof a;
 	char host[128], port[16];
 	int family;

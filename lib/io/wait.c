@@ -152,7 +152,7 @@ enum kd_status kd_wait(struct kd_wait_fd *fds, size_t n, uint64_t deadline,
 		if (bad >= 0)
 			return kd_error_set(err, KD_E_INVALID, 0, "descriptor %d is not open", bad);
 		/* The trigger of a cancel that was taken before its write: see kd_cancel_take(). */
-		if (p[n].revents)
+		if (cancel && p[n].revents)
 			drain(cancel->fd);
 	}
 }

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_CHILDREN = 32, N_TEXTS = 8, TEXT_SIZE = 512 };
+enum { MAX_CHILDREN = 32, N_TEXTS = 64, TEXT_SIZE = 512 };
 
 static char folder[64];
 static pid_t children[MAX_CHILDREN];

@@ -38,7 +38,7 @@ void io_assert_says(const struct kd_error *err, const char *part, const char *fi
 int io_setup(void **state);
 int io_teardown(void **state);
 
-/* "FOLDER/name" in static storage, good for the next eight calls. */
+/* "FOLDER/name" in static storage, good for the next 64 calls. */
 const char *io_path(const char *name);
 /* printf into static storage, likewise. */
 const char *io_text(const char *fmt, ...) KD_PRINTF(1, 2);
