@@ -281,8 +281,6 @@ enum kd_status kd__wire_resync(struct kd_session *s, struct kd_error *err)
 	if (status == KD_E_TIMEOUT)
 		return kd_error_set(err, status, 0,
 				    "the target did not answer the RESET: it runs, or it is gone");
-	if (status == KD_OK)
-		w->ids_known = true;
 	if (status == KD_OK && s->state == KD_SESSION_STOPPED)
 		swallow_repeated_stop(w); /* the stop under way, told again */
 	return status;

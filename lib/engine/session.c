@@ -139,6 +139,8 @@ static void note_boot(struct kd_session *s)
 {
 	static const char text[] = "the target restarted";
 
+	if (kd__wire_take_reconnect(s))
+		kd__restart(s); /* what is planted in it is found out when it stops */
 	if (!kd__wire_take_restart(s))
 		return;
 	if (kd__info_known(s)) {

@@ -145,7 +145,8 @@ static void on_reply(struct kd_session *s, const struct kd_link_event *e)
 {
 	struct kd__wire *w = s->wire;
 
-	if (e->length > sizeof w->reply || !kd__wire_is_reply(w, e->payload, e->length))
+	if (e->repeat || e->length > sizeof w->reply ||
+	    !kd__wire_is_reply(w, e->payload, e->length))
 		return;
 	memcpy(w->reply, e->payload, e->length);
 	w->reply_size = e->length;
@@ -186,13 +187,10 @@ static void on_event(struct kd_session *s, const struct kd_link_event *e)
 	case KD_LINK_PACKET: on_packet(s, e); break;
 	case KD_LINK_ACKED: w->seen.acked = true; break;
 	case KD_LINK_GAVE_UP: w->seen.gave_up = true; break;
-	case KD_LINK_RESET_SEEN:
-		w->seen.reset = true;
-		w->ids_known = true;
-		break;
+	case KD_LINK_RESET_SEEN: w->seen.reset = true; break;
 	case KD_LINK_RESTARTED:
 		w->seen.restarted = true;
-		w->ids_known = w->boot = true;
+		w->boot = true;
 		w->has_stop = w->prompt_open = false;
 		break;
 	case KD_LINK_NOISE: on_noise(w, e); break;
@@ -268,29 +266,43 @@ static uint64_t next_deadline(const struct kd_session *s, uint64_t deadline)
 	return deadline;
 }
 
-/* The VM's socket closed (reset, restart) and will be opened again: a new connection. */
-static enum kd_status on_closed(struct kd_session *s, struct kd_error *err)
+/* Nothing that was on its way belongs to what comes now; the target is looked for anew. */
+static void start_over(struct kd_session *s)
+{
+	struct kd__wire *w = s->wire;
+
+	w->heard = w->has_stop = w->prompt_open = false;
+	w->pending_size = 0;
+	w->seen.restarted = true;
+	w->probes = 0;
+	w->next_probe = kd_now_ns();
+	s->state = KD_SESSION_CONNECTING;
+}
+
+/* The VM's socket closed (reset, restart), perhaps to be opened again. */
+static enum kd_status on_closed(struct kd_session *s)
 {
 	static const char text[] =
 		"the connection to the target was closed; waiting for it to come "
 		"back";
-	struct kd__wire *w = s->wire;
 
-	if (!kd_transport_info(w->transport)->is_reconnecting) {
+	if (!kd_transport_info(s->wire->transport)->is_reconnecting) {
 		s->state = KD_SESSION_DISCONNECTED;
 		return KD_E_CLOSED;
 	}
-	(void)err;
-	if (s->state != KD_SESSION_CONNECTING || w->heard) {
-		kd_link_restart(&w->link, kd_now_ns());
-		w->heard = w->ids_known = w->has_stop = w->prompt_open = false;
-		w->boot = true;
-		w->seen.restarted = true;
-		w->probes = 0;
-		s->state = KD_SESSION_CONNECTING;
+	if (s->state != KD_SESSION_CONNECTING || s->wire->heard) {
+		start_over(s);
 		kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_LOST }, text,
 				sizeof text - 1);
 	}
+	return KD_OK;
+}
+
+/* It was opened again, by the same boot or by another. */
+static enum kd_status on_reconnected(struct kd_session *s)
+{
+	start_over(s);
+	s->wire->reconnected = true;
 	return KD_OK;
 }
 
@@ -315,7 +327,8 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 	case KD_E_CANCELLED:
 		kd_cancel_clear(&w->cancel); /* somebody wants something: the flags tell what */
 		return KD_OK;
-	case KD_E_CLOSED: return on_closed(s, err);
+	case KD_E_CLOSED: return on_closed(s);
+	case KD_E_RESET: return on_reconnected(s);
 	case KD_E_TIMEOUT:
 		if (mine < deadline)
 			return KD_OK;
@@ -406,7 +419,7 @@ void kd__wire_break_seen(struct kd_session *s)
 
 bool kd__wire_needs_reset(const struct kd_session *s)
 {
-	return !s->wire->ids_known;
+	return !kd_link_is_synced(&s->wire->link);
 }
 
 bool kd__wire_take_restart(struct kd_session *s)
@@ -416,6 +429,15 @@ bool kd__wire_take_restart(struct kd_session *s)
 	if (boot)
 		s->wire->boot = false;
 	return boot;
+}
+
+bool kd__wire_take_reconnect(struct kd_session *s)
+{
+	bool reconnected = s->wire && s->wire->reconnected;
+
+	if (reconnected)
+		s->wire->reconnected = false;
+	return reconnected;
 }
 
 void kd__wire_limit_requests(struct kd_session *s, uint64_t limit_ns)

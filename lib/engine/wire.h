@@ -47,8 +47,9 @@ void kd__wire_clear_cancel(struct kd_session *s);
 
 /* The first state change after connecting came without SYNC and without a RESET before it. */
 bool kd__wire_needs_reset(const struct kd_session *s);
-/* Everything was learnt anew since the last call: a SYNC id or a reopened transport was seen. */
+/* A SYNC id was seen since the last call: a fresh boot. The transport was opened anew: unknown. */
 bool kd__wire_take_restart(struct kd_session *s);
+bool kd__wire_take_reconnect(struct kd_session *s);
 
 void kd__wire_counters(const struct kd_session *s, struct kd_session_counters *ret);
 void kd__wire_describe(const struct kd_session *s, char *text, size_t size);

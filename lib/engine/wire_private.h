@@ -38,9 +38,9 @@ struct kd__wire {
 	uint8_t last_stop[KD_PAYLOAD_ACCEPT]; /* the one before: is it the same again? */
 	size_t last_stop_size;
 
-	bool boot;      /* a SYNC id was seen and not yet told */
-	bool heard;     /* any packet since the transport was opened */
-	bool ids_known; /* SYNC or RESET fixed them */
+	bool boot;        /* a SYNC id was seen and not yet told */
+	bool reconnected; /* the transport was opened anew and that was not yet told */
+	bool heard;       /* any packet since the transport was opened */
 	bool prompt_open;
 	struct kd_w_debug_io prompt;
 
