@@ -159,7 +159,8 @@ bool kd__pdb_symbol(struct kd_pdb *pdb, uint16_t kind, struct kd_cursor body,
 	s.kind = l->means;
 	if (l->type != 0xFF)
 		s.type = kd_get32(p + l->type);
-	if (l->size != 0xFF)
+	/* code that was moved was cut up too: its size says nothing (facts: symbols 2.5) */
+	if (l->size != 0xFF && !pdb->omap)
 		s.size = (uint32_t)kd_get_sized(p + l->size, l->size_width);
 	if (l->flags != 0xFF && (kd_get32(p + l->flags) & (PUB_CODE | PUB_FUNCTION)))
 		s.kind = KD_PDB_PUBLIC_FUNCTION;
