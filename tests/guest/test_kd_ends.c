@@ -219,6 +219,28 @@ static void test_debugger_comes_later(void **state)
 	assert_false(c->is_stopped);
 }
 
+/* The UART as stock kdcom sets it up: slower, not different. */
+static void test_stock_fifo(void **state)
+{
+	uint8_t code[4096];
+
+	(void)state;
+	assert_true(kd_machine_start(&machine, DEBUG " /FIFO=STOCK"));
+	assert_true(kd_machine_connect(&machine));
+	assert_true(kd_client_wait_stop(c));
+	assert_true(kd_machine_look(&machine));
+	assert_true(kd_client_read(c, machine.images[0].base, code, sizeof(code)));
+	assert_memory_equal(code, "MZ", 2);
+}
+
+/* A port that is not there: the kernel runs on without debugging. */
+static void test_no_such_port(void **state)
+{
+	(void)state;
+	assert_true(kd_machine_start(&machine, "/DEBUG /DEBUGPORT=COM4"));
+	assert_true(kd_machine_wait_console(&machine, "no debugging", 10000));
+}
+
 /* Killed while the target was stopped with a breakpoint set: the next one finds both. */
 static void test_next_debugger(void **state)
 {
@@ -358,8 +380,13 @@ static const struct CMUnitTest ends[] = {
 };
 
 static const struct CMUnitTest alone[] = {
-	OFF(test_no_debugging),           OFF(test_debugger_comes_later),    ON(test_next_debugger),
-	ON(test_stop_waits_for_debugger), ON(test_bugcheck_and_nobody_left),
+	OFF(test_no_debugging),
+	OFF(test_debugger_comes_later),
+	OFF(test_stock_fifo),
+	OFF(test_no_such_port),
+	ON(test_next_debugger),
+	ON(test_stop_waits_for_debugger),
+	ON(test_bugcheck_and_nobody_left),
 };
 
 static const struct CMUnitTest processors[] = {

@@ -8,7 +8,19 @@
 #include "guest/transport/serial_link.h"
 #include "guest/transport/transport.h"
 
+/* The HAL's word to the serial driver: this port is taken. */
+extern DLLIMPORT PUCHAR *KdComPortInUse;
+
 static struct serial_link serial;
+
+static NTSTATUS open_port(const struct load_options *options)
+{
+	NTSTATUS status = serial_link_open(&serial, options);
+
+	if (NT_SUCCESS(status))
+		*KdComPortInUse = (PUCHAR)(ULONG_PTR)serial.uart.base;
+	return status;
+}
 
 NTSTATUS NTAPI KdDebuggerInitialize0(PVOID LoaderBlock)
 {
@@ -19,7 +31,7 @@ NTSTATUS NTAPI KdDebuggerInitialize0(PVOID LoaderBlock)
 	if (!LoaderBlock && serial.is_open)
 		return serial_link_reopen(&serial);
 	load_options_parse(load_options_find(LoaderBlock), &options);
-	return serial_link_open(&serial, &options);
+	return open_port(&options);
 }
 
 NTSTATUS NTAPI KdDebuggerInitialize1(PVOID LoaderBlock)
