@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A driver that is looked at, never run: test_static_session.c loads it into the fake target.
- * Outer calls Middle, Middle calls Inner; the line numbers of the returns are in the test.
+ * A driver that is looked at, never run: static_world.c loads it into the fake target.
+ * Outer calls Middle, Middle calls Inner.
  */
 typedef unsigned long ULONG;
 typedef unsigned char UCHAR;
