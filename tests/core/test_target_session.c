@@ -370,6 +370,39 @@ static void test_new_debugger_in_mid_reply(void **state)
 	end(&s);
 }
 
+/* Anything on the wire, leaders and break-in bytes above all; then a debugger that knows better. */
+static void test_garbage(void **state)
+{
+	static const uint8_t likely[] = { 0x30, 0x69, 0x62, 0xAA, 0x00, 0x02, 0x38, 0x80 };
+	struct session s = begin_stopped(KD_MACHINE_AMD64, 2);
+	uint32_t seed = 1;
+	struct kd_manipulate m;
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 5000; i++) {
+			uint8_t byte;
+
+			seed = seed * 1664525u + 1013904223u;
+			byte = seed >> 31 ? likely[seed >> 28 & 7] : (uint8_t)(seed >> 20);
+			kd_fake_feed(s.fake, &byte, 1, s.client->now);
+		}
+		kd_client_init_fake(s.client, s.fake);
+		assert_true(kd_client_idle(s.client, 2000));
+		for (int i = 0; i < 5 && !s.client->is_stopped; i++) {
+			kd_link_reset(&s.client->link, s.client->now);
+			assert_true(kd_client_idle(s.client, 2500));
+			kd_link_ask_resend(&s.client->link, s.client->now);
+			assert_true(kd_client_idle(s.client, 2500));
+		}
+		assert_true(s.client->is_stopped);
+		kd_manipulate_init(&m, KD_API_GET_VERSION, KD_MACHINE_AMD64, 0);
+		assert_true(kd_client_request(s.client, &m));
+		assert_int_equal(s.client->reply.u.version.kern_base, s.fake->kernel_base);
+	}
+	end(&s);
+}
+
 /* Nobody listens: prints are given up, and the machine runs on; a break-in finds it. */
 static void test_no_debugger(void **state)
 {
@@ -439,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_bugcheck),
 		cmocka_unit_test(test_new_debugger),
 		cmocka_unit_test(test_new_debugger_in_mid_reply),
+		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_no_debugger),
 		cmocka_unit_test(test_x86),
 	};
