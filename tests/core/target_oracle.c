@@ -10,9 +10,8 @@ enum { CANARY = 0xC7, SEARCH_MAX = 1 << 20 };
 struct kd_fake *target_oracle_create(uint16_t machine)
 {
 	const struct kd_w_exception e = { .code = (uint32_t)KD_NT_BREAKPOINT };
-	struct kd_fake *f = kd_fake_create(&(struct kd_fake_config){ .machine = machine,
-								     .n_processors = 2,
-								     .ram_size = 512 << 10 });
+	struct kd_fake *f = kd_fake_create(&(struct kd_fake_config){
+		.machine = machine, .n_processors = 2, .ram_size = 512 << 10 });
 	uint8_t payload[KD_STATE_CHANGE_SIZE];
 	size_t size;
 
