@@ -286,7 +286,7 @@ static enum kd_status run_counted(struct call *call)
 	if (s == KD_OK) {
 		out_printf(call->out, "%s  \"%s\"\n", addr(call->con, address).s, string);
 		put_string(call, address, string);
-		note_end(call, address + 2 * call->con->pointer_size);
+		call->con->next_data = address + 2 * call->con->pointer_size;
 	}
 	free(string);
 	return s;
@@ -384,7 +384,7 @@ static enum kd_status run_list(struct call *call)
 
 /* clang-format off */
 static const struct command commands[] = {
-	{ "d", "d [RANGE]", "Go on with the last kind of d command", "d", "memory", DUMP_FLAGS,
+	{ "d", "d [RANGE]", "Go on with the last kind of d command", "d", "dump", DUMP_FLAGS,
 	  WORDS_SYMBOLS, run_d, NULL, NULL },
 	DUMP("db", "Show bytes and characters", "db @rsp L40"),
 	DUMP("dw", "Show 2-byte numbers", "dw nt!NtGlobalFlag"),

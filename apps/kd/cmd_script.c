@@ -428,32 +428,36 @@ static enum kd_status take_skips(struct call *call, struct foreach *fe)
 	return s;
 }
 
-/* (NAME {COMMANDS}), (NAME "STRING") */
+/* NAME {COMMANDS} or NAME "STRING", the inside of the brackets. */
+static bool take_head(struct foreach *fe, const struct split_part *head)
+{
+	const char *end = head->start + head->size, *p = split_skip_space(head->start);
+	size_t n = strcspn(p, " \t\n{\"");
+
+	if (n == 0 || p + n >= end)
+		return false;
+	app_copy(fe->name, sizeof(fe->name), p, n);
+	p = split_skip_space(p + n);
+	if (p >= end)
+		return false;
+	fe->source = (struct split_part){ p, (size_t)(end - p) };
+	return fe->kind ? *p == '"' : split_bracket(p, '{', '}', &fe->source) != NULL;
+}
+
 static enum kd_status take_foreach(struct call *call, struct foreach *fe)
 {
 	struct split_part head;
-	const char *p;
-	size_t n;
 	enum kd_status s = take_skips(call, fe);
 
 	if (s == KD_OK)
 		s = take_bracket(call, '(', ')', &head);
 	if (s == KD_OK)
 		s = take_bracket(call, '{', '}', &fe->body);
-	if (s != KD_OK)
-		return s;
-	p = split_skip_space(head.start);
-	n = strcspn(p, " \t\n{\"");
-	app_copy(fe->name, sizeof(fe->name), p, n);
-	p = split_skip_space(p + n);
-	if (n && !fe->kind && split_bracket(p, '{', '}', &fe->source))
-		return KD_OK;
-	if (n && fe->kind && *p == '"') {
-		fe->source = (struct split_part){ p, (size_t)(head.start + head.size - p) };
-		return KD_OK;
-	}
-	return call_fail(call, KD_E_SYNTAX,
-			 ".foreach (NAME {COMMANDS}) { COMMANDS }, or /s or /f and (NAME \"TEXT\")");
+	if (s == KD_OK && !take_head(fe, &head))
+		s = call_fail(call, KD_E_SYNTAX,
+			      ".foreach (NAME {COMMANDS}) { COMMANDS }, or /s or /f and (NAME "
+			      "\"TEXT\")");
+	return s;
 }
 
 static char *foreach_text(struct call *call, const struct foreach *fe, enum kd_status *s)

@@ -192,18 +192,38 @@ static const char *stop_command(struct console *c)
 	}
 }
 
-/* The text is copied: the command may change or clear its own breakpoint. */
+/* bp /1: gone after its hit. */
+static void drop_one_shot(struct console *c)
+{
+	const struct kd_breakpoint *b = kd_breakpoint_find(c->session, c->stop.breakpoint_id);
+
+	if (c->stop.reason == KD_STOP_BREAKPOINT && b && b->is_one_shot)
+		kd_breakpoint_remove(c->session, b->id, NULL);
+}
+
+/*
+ * The text is copied: the command may change or clear its own breakpoint. When a command is held
+ * for this stop (--json), what runs here belongs to its text; else each is reported by itself.
+ */
 static void run_stop_command(struct console *c)
 {
 	const char *command = stop_command(c);
-	char *copy;
+	bool belongs = c->held && c->command_depth == 0;
+	struct text *before = NULL;
+	char *copy = command && *command ? app_strdup(command) : NULL;
 
-	if (!command || !*command)
+	drop_one_shot(c);
+	if (!copy)
 		return;
-	copy = app_strdup(command);
+	if (belongs)
+		before = out_capture_begin(&c->out, &c->held->text);
+	c->command_depth += belongs;
 	c->stop_commands++;
 	console_run(c, copy);
 	c->stop_commands--;
+	c->command_depth -= belongs;
+	if (belongs)
+		out_capture_end(&c->out, before);
 	free(copy);
 }
 

@@ -89,6 +89,11 @@ static enum kd_status call_command(struct console *c, const struct command_match
 
 	call.args = (struct args){ args, console_evaluate, c, &r->err };
 	s = m->command->run(&call);
+	/* Of a failure only lists are kept: as far as they went. */
+	if (s != KD_OK && !json_is_array(call.data)) {
+		json_decref(call.data);
+		call.data = NULL;
+	}
 	r->data = call.data;
 	show_searches(c);
 	return s;

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: MIT
+"""Targets, kd itself and JSON schemas, for the console's tests. Paths come from the environment:
+KD, KD_FAKE_TARGET, KD_DEMO_IMAGES (set by meson)."""
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+KD = os.environ.get("KD", str(ROOT / "build" / "apps" / "kd" / "kd"))
+FAKE = os.environ.get("KD_FAKE_TARGET", str(ROOT / "build" / "tests" / "support" / "kd-fake-target"))
+IMAGES = os.environ.get("KD_DEMO_IMAGES", str(ROOT / "build" / "guest" / "demo"))
+
+
+class Failure(Exception):
+    """A check that did not hold."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+class Folder:
+    """A private folder with everything kd would keep in the user's."""
+
+    def __init__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="kd-test-"))
+        self.environment = {**os.environ, "HOME": str(self.path), "TERM": "xterm",
+                            "XDG_CONFIG_HOME": str(self.path), "XDG_STATE_HOME": str(self.path),
+                            "XDG_RUNTIME_DIR": str(self.path), "LC_ALL": "C.UTF-8"}
+        for name in ("_NT_SYMBOL_PATH", "_NT_DEBUG_PORT", "NO_COLOR"):
+            self.environment.pop(name, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def wait_for(what, predicate, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not predicate():
+        check(time.monotonic() < deadline, f"{what} took more than {seconds} s")
+        time.sleep(0.01)
+
+
+class Target:
+    """A process with a debug port on a Unix socket."""
+
+    symbols = ""
+
+    def __init__(self, folder, command, **kwargs):
+        self.socket = folder.path / "target.sock"
+        self.log = open(folder.path / "target.log", "wb")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log,
+                                        stderr=self.log, **kwargs)
+        wait_for("the target's socket", self.socket.exists)
+
+    def tell(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+    @property
+    def arguments(self):
+        return ["-k", f"unix:{self.socket}"] + (["-y", self.symbols] if self.symbols else [])
+
+
+class Fake(Target):
+    def __init__(self, folder, *options):
+        path = folder.path / "target.sock"
+        super().__init__(folder, [FAKE, "--listen", str(path), "--seconds", "120", "--stdin",
+                                  *options])
+
+
+class Guest(Target):
+    symbols = IMAGES
+
+    def __init__(self, folder, *options):
+        self.console = folder.path / "console.txt"
+        self.qmp = folder.path / "qmp.sock"
+        super().__init__(folder, [str(ROOT / "guest" / "demo" / "run-demo"), "--images", IMAGES,
+                                  "--serial", str(folder.path / "target.sock"),
+                                  "--qmp", str(self.qmp), "--console", str(self.console),
+                                  *options])
+
+    def says(self):
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+
+def make_target(folder, kind, *options):
+    return {"fake": Fake, "guest": Guest}[kind](folder, *options)
+
+
+def run_kd(folder, arguments, stdin="", timeout=60):
+    """Run kd to its end; a CompletedProcess with text, and .seconds."""
+    start = time.monotonic()
+    done = subprocess.run([KD, *arguments], input=stdin, text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
+                          env=folder.environment)
+    done.seconds = time.monotonic() - start
+    return done
+
+
+class Kd:
+    """kd in the background, its output as it comes."""
+
+    def __init__(self, folder, arguments, **kwargs):
+        self.process = subprocess.Popen([KD, *arguments], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env=folder.environment, **kwargs)
+        self.text = ""   # all of standard output
+        self.errors = ""
+        self.lines_taken = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            stream.close()
+
+    def send(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def _read(self, seconds):
+        streams = [s for s in (self.process.stdout, self.process.stderr) if not s.closed]
+        ready, _, _ = select.select(streams, [], [], seconds)
+        got = b""
+        for stream in ready:
+            data = os.read(stream.fileno(), 65536)
+            got += data
+            if stream is self.process.stdout:
+                self.text += data.decode(errors="replace")
+            else:
+                self.errors += data.decode(errors="replace")
+        return got
+
+    def wait_text(self, pattern, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, self.text):
+            check(time.monotonic() < deadline,
+                  f"no {pattern!r} in {seconds} s; there is:\n{self.text}\n{self.errors}")
+            if not self._read(0.2) and self.process.poll() is not None:
+                self._read(0.2)
+                check(re.search(pattern, self.text),
+                      f"kd ended without {pattern!r}:\n{self.text}\n{self.errors}")
+
+    def next_json(self, seconds=20):
+        """The next line as JSON."""
+        deadline = time.monotonic() + seconds
+        while self.text.count("\n") <= self.lines_taken:
+            check(time.monotonic() < deadline, f"no line in {seconds} s; errors: {self.errors}")
+            if not self._read(0.2):
+                check(self.process.poll() is None or self.text.count("\n") > self.lines_taken,
+                      f"kd ended: {self.errors}")
+        line = self.text.split("\n")[self.lines_taken]
+        self.lines_taken += 1
+        return json.loads(line)
+
+    def wait_end(self, seconds=20):
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            check(time.monotonic() < deadline, f"kd did not end in {seconds} s:\n{self.text}")
+            self._read(0.05)
+        while self._read(0):
+            pass
+        return self.process.returncode
+
+
+# --- JSON schemas: the part of draft 2020-12 that docs/schema uses ---
+
+SCHEMAS = ROOT / "docs" / "schema"
+TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+
+
+def _is_type(value, name):
+    if name in ("integer", "number"):
+        kinds = int if name == "integer" else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool)
+    return isinstance(value, TYPES[name])
+
+
+class Schema:
+    known = {"$schema", "$defs", "$ref", "title", "description", "type", "enum", "pattern", "anyOf",
+             "items", "properties", "required", "additionalProperties", "minimum"}
+
+    def __init__(self, name):
+        self.root = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+
+    def errors(self, value, schema=None, where="$"):
+        schema = self.root if schema is None else schema
+        unknown = set(schema) - self.known
+        check(not unknown, f"the schema uses {unknown}, which this checker does not know")
+        if "$ref" in schema:
+            yield from self._reference(value, schema["$ref"], where)
+        if "type" in schema and not _is_type(value, schema["type"]):
+            yield f"{where}: {value!r} is no {schema['type']}"
+            return
+        if "enum" in schema and value not in schema["enum"]:
+            yield f"{where}: {value!r} is none of {schema['enum']}"
+        if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"],
+                                                                            value):
+            yield f"{where}: {value!r} is not as {schema['pattern']}"
+        if "minimum" in schema and value < schema["minimum"]:
+            yield f"{where}: {value!r} is below {schema['minimum']}"
+        if "anyOf" in schema:
+            found = [list(self.errors(value, one, where)) for one in schema["anyOf"]]
+            if all(found):
+                yield min(found, key=len)[0]
+        if isinstance(value, list) and "items" in schema:
+            for i, item in enumerate(value):
+                yield from self.errors(item, schema["items"], f"{where}[{i}]")
+        if isinstance(value, dict):
+            yield from self._object(value, schema, where)
+
+    def _reference(self, value, name, where):
+        if name.startswith("#/$defs/"):
+            yield from self.errors(value, self.root["$defs"][name[8:]], where)
+        else:
+            yield from Schema(name.removesuffix(".schema.json")).errors(value, None, where)
+
+    def _object(self, value, schema, where):
+        properties = schema.get("properties", {})
+        for name in schema.get("required", []):
+            if name not in value:
+                yield f"{where}: no {name}"
+        for name, item in value.items():
+            if name in properties:
+                yield from self.errors(item, properties[name], f"{where}.{name}")
+            elif schema.get("additionalProperties") is False:
+                yield f"{where}: {name} is not in the schema"
+            elif isinstance(schema.get("additionalProperties"), dict):
+                yield from self.errors(item, schema["additionalProperties"], f"{where}.{name}")
+
+
+def check_schema(name, value):
+    errors = list(Schema(name).errors(value))
+    check(not errors, f"not as docs/schema/{name}.schema.json says: {'; '.join(errors[:3])}")
+
+
+def data_schemas(folder):
+    """name of a command -> name of its data's schema, out of kd's own help document."""
+    text = run_kd(folder, ["--help-commands"]).stdout
+    schemas = {}
+    for block in text.split("\n### ")[1:]:
+        names = re.findall(r"`([^`]+)`", block.split("\n", 1)[0])
+        found = re.search(r"\(schema/([a-z-]+)\.schema\.json\)", block)
+        for name in names:
+            schemas[name] = found[1] if found else None
+    return schemas
+
+
+def command_name(text, schemas):
+    """The longest command that a line begins with."""
+    text = re.sub(r"^\d+(?=[a-z])", "", text.strip())
+    fits = [n for n in schemas if text.startswith(n)]
+    check(fits, f"no command begins {text!r}")
+    return max(fits, key=len)
+
+
+def check_result(value, schemas):
+    """One line of --json, whole."""
+    if "event" in value:
+        check_schema("event", value)
+        return
+    check_schema("command", value)
+    if value["data"] is not None:
+        name = command_name(value["cmd"], schemas)
+        check(schemas[name], f"{name} has data but no schema")
+        check_schema(schemas[name], value["data"])
+
+
+def main(tests):
+    """Run functions; TAP. Those that raise Failure fail with its text."""
+    print(f"1..{len(tests)}", flush=True)
+    bad = 0
+    for number, test in enumerate(tests, 1):
+        start = time.monotonic()
+        try:
+            test()
+            result = "ok"
+        except (Failure, OSError, subprocess.TimeoutExpired, ValueError, KeyError) as problem:
+            result, bad = "not ok", bad + 1
+            for line in f"{type(problem).__name__}: {problem}".splitlines():
+                print(f"# {line}")
+        print(f"{result} {number} - {test.__doc__ or test.__name__} "
+              f"({time.monotonic() - start:.1f} s)", flush=True)
+    return 1 if bad else 0
+
+
+def kill(process, number=signal.SIGTERM):
+    os.kill(process.pid, number)
