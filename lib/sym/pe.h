@@ -2,7 +2,7 @@
 /*
  * PE images: headers, debug directory, exports, .pdata; from a file's bytes or from target memory.
  * Everything comes through one reader in few, large pieces (over KD each costs a round trip), and
- * everything is hostile: sizes are capped before use (facts: docs/protocol and the PE format).
+ * everything is hostile: sizes are capped before use (facts: symbols 1).
  */
 #ifndef KD_LIB_SYM_PE_H
 #define KD_LIB_SYM_PE_H
