@@ -259,7 +259,7 @@ def case_bugcheck_and_reboot(folder):
         m.start_command(BUGCHECK, 0xDEADBEEF)
         m.stub.go()
         m.expect(r"\*\*\* STOP: 0xdeadbeef \(0x0{15}1, 0x0{15}2, 0x0{15}3, 0x0{15}4\)")
-        m.expect("System halted")
+        m.expect("System halted", seconds=30)
     with started(folder) as m:
         m.start_command(POOL_FAULT)
         m.stub.go()

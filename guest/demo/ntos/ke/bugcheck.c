@@ -51,13 +51,12 @@ NORETURN VOID KeBugCheckEx(ULONG Code, ULONG_PTR P1, ULONG_PTR P2, ULONG_PTR P3,
 	KiBugCheckData[2] = P2;
 	KiBugCheckData[3] = P3;
 	KiBugCheckData[4] = P4;
-	if (Code !=
-	    MANUALLY_INITIATED_CRASH) { /* as NT: the debugger's own crash says nothing twice */
+	draw_screen(); /* first: finding out that no debugger is there takes seconds */
+	if (Code != MANUALLY_INITIATED_CRASH) { /* the debugger knows that it asked for this one */
 		KdBugCheckBanner(Code, &KiBugCheckData[1]);
 		KiBugCheckDebugBreak(DBG_STATUS_BUGCHECK_FIRST);
 	}
 	KiDisableInterrupts();
-	draw_screen();
 	KiBugCheckDebugBreak(DBG_STATUS_BUGCHECK_SECOND);
 	if (KdDebuggerEnabled && !KdDebuggerNotPresent)
 		ExShutdownSystem();
