@@ -9,6 +9,7 @@ import re
 import shutil
 import struct
 import sys
+import time
 
 from guest_machine import Machine
 
@@ -66,6 +67,16 @@ def prcbs(m, count):
     return [m.u64(block + 8 * i) for i in range(count)]
 
 
+def run_ticks(m, count, seconds=30):
+    """Let the guest run for `count` clock ticks of its own: how long that takes is the host's affair."""
+    prcb, = prcbs(m, 1)
+    until = m.u64(prcb + PRCB_CLOCK) + count
+    deadline = time.monotonic() + seconds
+    while m.u64(prcb + PRCB_CLOCK) < until:
+        check(time.monotonic() < deadline, f"{count} clock ticks take more than {seconds} s")
+        m.run(0.1)
+
+
 def unicode(m, address):
     length, = struct.unpack("<H", m.stub.read(address, 2))
     return m.stub.read(m.u64(address + 8), length).decode("utf-16-le")
@@ -76,7 +87,7 @@ def case_one_processor(folder):
         m.expect(r"ke: 1 processor\(s\), \d+ MB")
         m.expect(r"no debugging")
         before = m.u32(m.modules["demo"]["DemoTicks"])
-        m.run(0.5)
+        run_ticks(m, 40)
         check(m.u32(m.modules["demo"]["DemoTicks"]) > before + 5, "demo.sys does not tick")
 
 
@@ -87,7 +98,7 @@ def case_two_processors_work(folder):
             return [[m.u64(p + off) for off in (PRCB_CLOCK, PRCB_SWITCHES, PRCB_CALLS)]
                     for p in prcbs(m, 2)]
         before = counters()
-        m.run(1.0)
+        run_ticks(m, 80)
         for cpu, (old, new) in enumerate(zip(before, counters())):
             for what, a, b in zip(("clock ticks", "context switches", "system calls"), old, new):
                 check(b > a, f"no {what} on processor {cpu}: {a} -> {b}")
@@ -111,6 +122,25 @@ def case_processes_and_modules(folder):
         check({"null.sys", "demo.sys"} <= set(names), f"drivers in {names}")
 
 
+def check_waiting_stacks(m):
+    """Unwind every thread that waits, from its switch frame; how many there were."""
+    checked = 0
+    for _, _, name, threads in processes(m):
+        for thread in threads:
+            running = m.stub.read(thread + 0x71, 1)[0]
+            if running or m.stub.read(thread + 0x184, 1)[0] != STATE_WAITING:
+                continue
+            frames = m.saved_stack(thread)
+            checked += 1
+            equal(frames[0], "KiSwapContext", f"top of a waiting thread of {name}")
+            if name == "System":
+                equal(frames[-2:], ["KiStartSystemThread", "bottom"], "system thread")
+            else:
+                equal(frames[-2], "KiSystemCall64", f"kernel entry of {name}")
+                check(frames[-1].startswith("user 0x7ff6"), f"{name} returns to {frames[-1]}")
+    return checked
+
+
 def case_stacks_unwind(folder):
     with started(folder) as m:
         demo, nt = m.modules["demo"], m.modules["nt"]
@@ -121,20 +151,12 @@ def case_stacks_unwind(folder):
         m.stub.ask(f"z0,{demo['DemoWork']:x},1")
         check(["DemoWork", "DemoTick", "DemoThread", "PspThreadStartup", "KiThreadStartup",
                "KiStartSystemThread", "bottom"] in stacks, f"stack at DemoWork: {stacks}")
-        checked = 0
-        for _, _, name, threads in processes(m):
-            for thread in threads:
-                if m.stub.read(thread + 0x184, 1)[0] != STATE_WAITING:
-                    continue
-                frames = m.saved_stack(thread)
-                checked += 1
-                equal(frames[0], "KiSwapContext", f"top of a waiting thread of {name}")
-                if name == "System":
-                    equal(frames[-2:], ["KiStartSystemThread", "bottom"], "system thread")
-                else:
-                    equal(frames[-2], "KiSystemCall64", f"kernel entry of {name}")
-                    check(frames[-1].startswith("user 0x7ff6"), f"{name} returns to {frames[-1]}")
-        check(checked >= 2, f"only {checked} waiting threads")
+        for _ in range(50):
+            if check_waiting_stacks(m) >= 2:
+                break
+            m.run(0.05)
+        else:
+            raise AssertionError("there are never two threads waiting")
         m.stub.ask(f"Z0,{nt['KeBugCheckEx']:x},1")
         m.start_command(READ_UNHANDLED, 0x20)
         m.stub.go()
@@ -194,13 +216,13 @@ def case_spinning_program_is_preempted(folder):
     for smp in (1, 2):
         with started(folder, smp=smp) as m:
             m.command(USER_COMMAND, USER_SPIN)
-            m.run(0.2)
+            run_ticks(m, 10)
             spinner = next(t[0] for _, _, name, t in processes(m) if name == "worker.exe")
             pinger = next(t[0] for _, _, name, t in processes(m) if name == "pinger.exe")
             switches = m.u32(pinger + 0x154)
             ran = m.u32(spinner + 0x50)
-            m.run(1.0)
-            check(m.u32(spinner + 0x50) > ran + 40, "the spinning thread does not get the time")
+            run_ticks(m, 80)
+            check(m.u32(spinner + 0x50) > ran + 20, "the spinning thread does not get the time")
             check(m.u32(pinger + 0x154) > switches + 5, "pinger.exe is starved")
             equal(m.command(KILL, 0), 0, "kill")
             m.stub.go()
