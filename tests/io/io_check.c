@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,6 +294,49 @@ void io_until_up(struct kd_transport *t, bool is_up)
 			return;
 		assert_status(KD_OK, kd_transport_wait(t, deadline, NULL, &err));
 	}
+}
+
+/* --- cancels --- */
+
+struct cancel_later {
+	struct kd_cancel *cancel;
+	_Atomic uint64_t at; /* when it was triggered */
+};
+
+static void *cancel_later(void *argument)
+{
+	struct cancel_later *later = argument;
+
+	usleep(20000);
+	atomic_store(&later->at, kd_now_ns());
+	kd_cancel_trigger(later->cancel);
+	return NULL;
+}
+
+static uint64_t cancel_latency_ns(struct kd_cancel *c, enum kd_status (*wait)(void *context),
+				  void *context)
+{
+	struct cancel_later later = { .cancel = c };
+	pthread_t thread;
+	uint64_t end;
+
+	kd_cancel_clear(c);
+	assert_int_equal(pthread_create(&thread, NULL, cancel_later, &later), 0);
+	assert_int_equal(wait(context), KD_E_CANCELLED);
+	end = kd_now_ns();
+	pthread_join(thread, NULL);
+	assert_true(end >= atomic_load(&later.at));
+	return end - atomic_load(&later.at);
+}
+
+void io_assert_cancel_is_quick(struct kd_cancel *c, enum kd_status (*wait)(void *context),
+			       void *context)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < 5 && best >= SOON_MS * UINT64_C(1000000); i++)
+		best = KD_MIN(best, cancel_latency_ns(c, wait, context));
+	assert_in_range(best, 0, SOON_MS * UINT64_C(1000000));
 }
 
 void io_pattern(uint8_t *buf, size_t size, unsigned seed)

@@ -15,7 +15,11 @@
 #include "lib/io/transport.h"
 #include "lib/io/wait.h"
 
-enum { LIMIT_MS = 5000 };
+enum {
+	LIMIT_MS = 5000,
+	SOON_MS = 50,  /* a cancel takes less */
+	LATE_MS = 500, /* how much later than its deadline a wait may end on a busy machine */
+};
 
 /* The call returned `want`; prints err->text if not. `call` uses &err of the caller. */
 #define assert_status(want, call)                                                  \
@@ -71,6 +75,13 @@ void io_write_all(struct kd_transport *t, const uint8_t *buf, size_t size);
 enum kd_status io_read_to_end(struct kd_transport *t, struct kd_error *err);
 /* Drives reads until the transport is up (or not). */
 void io_until_up(struct kd_transport *t, bool is_up);
+
+/*
+ * `wait` is called while another thread triggers `c` 20 ms later: it returns KD_E_CANCELLED less
+ * than SOON_MS after that, at least in one of five tries (the machine may be busy). `c` stays set.
+ */
+void io_assert_cancel_is_quick(struct kd_cancel *c, enum kd_status (*wait)(void *context),
+			       void *context);
 
 /* Bytes that tell their position. */
 void io_pattern(uint8_t *buf, size_t size, unsigned seed);

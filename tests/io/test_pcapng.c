@@ -246,7 +246,7 @@ static void test_fifo(void **state)
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	assert_status(KD_E_TIMEOUT, kd_pcapng_writer_create(fifo, "t", NULL, 60, &w, &err));
 	assert_says("nobody reads");
-	assert_true(kd_now_ns() - start < 500 * 1000000ull);
+	assert_true(kd_now_ns() - start < (60 + LATE_MS) * 1000000ull);
 
 	/* Live: the bytes are there without a flush. */
 	fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -298,7 +298,7 @@ static void test_slow_fifo(void **state)
 		assert_true(s == KD_OK || s == KD_E_FULL);
 		slowest = KD_MAX(slowest, kd_now_ns() - start);
 	}
-	assert_true(slowest < 50 * 1000000ull);
+	assert_true(slowest < LATE_MS * 1000000ull);
 	kd_pcapng_writer_counters(w, &c);
 	assert_int_equal(c.packets + c.left_out, 300);
 	assert_true(c.packets >= 100 && c.left_out >= 100);

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@
 #include "core/link/link.h"
 #include "tests/io/io_check.h"
 
-enum { BIG = 3 * 1024 * 1024, SOON_MS = 50 };
+enum { BIG = 3 * 1024 * 1024 };
 
 static struct kd_error err;
 static uint8_t sent[BIG], got[BIG];
@@ -228,62 +227,62 @@ static uint16_t deaf_port(int *fds, size_t n)
 	return ntohs(a.sin_port);
 }
 
-static void *cancel_soon(void *c)
+struct opening {
+	const char *endpoint;
+	struct kd_open_options options;
+};
+
+static enum kd_status open_it(void *context)
 {
-	usleep(50000);
-	kd_cancel_trigger(c);
-	return NULL;
+	const struct opening *o = context;
+	struct kd_transport *t = NULL;
+
+	return kd_transport_open_text(o->endpoint, &o->options, &t, &err);
 }
 
 static void test_silent_host(void **state)
 {
-	struct kd_open_options options = { .connect_timeout_ms = 150 };
-	struct kd_transport *t = NULL;
+	struct opening o = { .options.connect_timeout_ms = 150 };
 	struct kd_cancel cancel;
-	pthread_t thread;
-	const char *endpoint;
 	uint64_t start;
 	int fds[5];
 
 	(void)state;
-	endpoint = io_text("tcp:127.0.0.1:%u", deaf_port(fds, 5));
+	o.endpoint = io_text("tcp:127.0.0.1:%u", deaf_port(fds, 5));
 	start = kd_now_ns();
-	assert_status(KD_E_TIMEOUT, kd_transport_open_text(endpoint, &options, &t, &err));
-	assert_true(ms_since(start) >= 150 && ms_since(start) < 150 + SOON_MS);
+	assert_status(KD_E_TIMEOUT, open_it(&o));
+	assert_true(ms_since(start) >= 150 && ms_since(start) < 150 + LATE_MS);
 	assert_says("127.0.0.1");
 
 	assert_status(KD_OK, kd_cancel_init(&cancel, &err));
-	options = (struct kd_open_options){ .cancel = &cancel };
-	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
-	start = kd_now_ns();
-	assert_status(KD_E_CANCELLED, kd_transport_open_text(endpoint, &options, &t, &err));
-	assert_true(ms_since(start) >= 45 && ms_since(start) < 50 + SOON_MS);
-	pthread_join(thread, NULL);
+	o.options = (struct kd_open_options){ .cancel = &cancel };
+	io_assert_cancel_is_quick(&cancel, open_it, &o);
 	kd_cancel_deinit(&cancel);
 	for (int i = 0; i < 5; i++)
 		close(fds[i]);
+}
+
+static struct kd_cancel silent_cancel;
+
+static enum kd_status wait_for_transport(void *t)
+{
+	return kd_transport_wait(t, KD_TIME_NEVER, &silent_cancel, &err);
 }
 
 static void test_silent_peer(void **state)
 {
 	int listener = io_unix_listen(io_path("silent"));
 	struct kd_transport *t = io_open(io_text("unix:%s", io_path("silent")));
-	struct kd_cancel cancel;
-	pthread_t thread;
 	uint64_t start = kd_now_ns();
 	size_t n;
 
 	(void)state;
 	assert_status(KD_E_AGAIN, kd_transport_read(t, got, sizeof got, &n, &err));
 	assert_status(KD_E_TIMEOUT, kd_transport_wait(t, kd_deadline_after_ms(30), NULL, &err));
-	assert_true(ms_since(start) >= 30 && ms_since(start) < 30 + SOON_MS);
-	assert_status(KD_OK, kd_cancel_init(&cancel, &err));
-	start = kd_now_ns();
-	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
-	assert_status(KD_E_CANCELLED, kd_transport_wait(t, KD_TIME_NEVER, &cancel, &err));
-	assert_true(ms_since(start) < 50 + SOON_MS);
-	pthread_join(thread, NULL);
-	kd_cancel_deinit(&cancel);
+	assert_true(ms_since(start) >= 30 && ms_since(start) < 30 + LATE_MS);
+	assert_status(KD_OK, kd_cancel_init(&silent_cancel, &err));
+	io_assert_cancel_is_quick(&silent_cancel, wait_for_transport, t);
+	kd_cancel_deinit(&silent_cancel);
 	kd_transport_destroy(t);
 	close(listener);
 }
