@@ -151,8 +151,8 @@ static const char *switch_after(const char *text)
 			continue;
 		while (isalnum((unsigned char)p[1 + n]))
 			n++;
-		if (n > 0 && n <= 3 && (!p[1 + n] || isspace((unsigned char)p[1 + n]) ||
-					p[1 + n] == '"'))
+		if (n > 0 && n <= 3 &&
+		    (!p[1 + n] || isspace((unsigned char)p[1 + n]) || p[1 + n] == '"'))
 			return p;
 	}
 	return NULL;
@@ -204,11 +204,13 @@ static enum kd_status read_length(struct args *a, size_t unit, struct range *r)
 	if (s != KD_OK)
 		return s;
 	if (!is_unguarded && r->count > RANGE_GUARD / unit)
-		return app_error(a->err, KD_E_INVALID,
-				 "a range of 0x%llx objects is above 256 MB; write L? if it is meant",
-				 (unsigned long long)r->count);
+		return app_error(
+			a->err, KD_E_INVALID,
+			"a range of 0x%llx objects is above 256 MB; write L? if it is meant",
+			(unsigned long long)r->count);
 	if (r->count > UINT64_MAX / unit)
-		return app_error(a->err, KD_E_INVALID, "the range is larger than the address space");
+		return app_error(a->err, KD_E_INVALID,
+				 "the range is larger than the address space");
 	if (is_backwards)
 		r->start -= r->count * unit;
 	r->has_length = true;

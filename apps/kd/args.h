@@ -50,7 +50,8 @@ bool args_switch(struct args *a, char lead, char *text, size_t size);
 bool args_word(struct args *a, char *text, size_t size);
 /* Up to the next blank or comma; skips the comma after it. */
 bool args_item(struct args *a, char *text, size_t size);
-/* "quoted", with \" \\ \n \t inside, or a word. Returned in malloc'ed memory, NULL: nothing left. */
+/* "quoted", with \" \\ \n \t inside, or a word. Returned in malloc'ed memory, NULL: nothing left.
+ */
 char *args_string(struct args *a);
 /* Only if a quote stands next; NULL otherwise. */
 char *args_quoted(struct args *a);

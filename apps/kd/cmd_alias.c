@@ -102,7 +102,7 @@ static const struct {
 	const char *name;
 	enum kd_status (*take)(struct call *call, struct text *t);
 } sources[] = {
-	{ "x", from_value },	   { "ma", from_string },   { "mu", from_wide_string },
+	{ "x", from_value },       { "ma", from_string },  { "mu", from_wide_string },
 	{ "e", from_environment }, { "c", from_commands }, { "f", from_file },
 };
 
@@ -112,8 +112,8 @@ static enum kd_status take_value(struct call *call, const char *option, struct t
 		if (strcmp(sources[i].name, option) == 0)
 			return sources[i].take(call, t);
 	return *option ? call_fail(call, KD_E_SYNTAX,
-				   "/%s is not known; there are /c /e /f /ma /mu /x", option) :
-			 from_text(call, t);
+				   "/%s is not known; there are /c /e /f /ma /mu /x", option)
+		       : from_text(call, t);
 }
 
 static enum kd_status run_as(struct call *call)

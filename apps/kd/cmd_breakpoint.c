@@ -91,8 +91,8 @@ static enum kd_status take_options(struct call *call, struct spec *spec)
 		while (i < APP_ARRAY_LEN(options) && strcmp(options[i].name, name) != 0)
 			i++;
 		if (i == APP_ARRAY_LEN(options))
-			return call_fail(call, KD_E_SYNTAX, "no option /%s here; there are /1 /p /t /w",
-					 name);
+			return call_fail(call, KD_E_SYNTAX,
+					 "no option /%s here; there are /1 /p /t /w", name);
 		s = options[i].take(call, spec);
 		if (s != KD_OK)
 			return s;
@@ -177,8 +177,8 @@ static int find_double(struct call *call, const struct spec *spec)
 		if (b->kind != spec->s.kind || b->process != spec->s.process ||
 		    b->thread != spec->s.thread)
 			continue;
-		if (spec->expression ? b->expression && !strcmp(b->expression, spec->expression) :
-				       !b->is_deferred && b->address == spec->s.address)
+		if (spec->expression ? b->expression && !strcmp(b->expression, spec->expression)
+				     : !b->is_deferred && b->address == spec->s.address)
 			return b->id;
 	}
 	return -1;

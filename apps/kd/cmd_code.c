@@ -149,8 +149,8 @@ static void show_call(struct call *call, const struct kd_instruction *i)
 {
 	if (i->flow != KD_FLOW_CALL)
 		return;
-	out_printf(call->out, "  %s (%s):\n    call to %s\n",
-		   symbol_of(call->con, i->address).s, addr(call->con, i->address).s,
+	out_printf(call->out, "  %s (%s):\n    call to %s\n", symbol_of(call->con, i->address).s,
+		   addr(call->con, i->address).s,
 		   i->has_target ? symbol_of(call->con, i->target).s : i->operands);
 	put_instruction(call, i);
 }

@@ -77,9 +77,9 @@ static void put_values(struct call *call, const struct dump_format *f, const str
 		else if (f->style == DUMP_FLOAT)
 			json_array_append_new(
 				values,
-				json_real(unit == 4 ?
-						  (double)value_float((uint32_t)value_load(b->bytes + at, 4)) :
-						  value_double(value_load(b->bytes + at, 8))));
+				json_real(unit == 4 ? (double)value_float((uint32_t)value_load(
+							      b->bytes + at, 4))
+						    : value_double(value_load(b->bytes + at, 8))));
 		else
 			json_array_append_new(
 				values, json_string(value_json(value_load(b->bytes + at, unit)).s));
@@ -178,15 +178,15 @@ static enum kd_status dump_symbols(struct call *call, unsigned unit)
 		if (is_valid)
 			name = symbol_of(call->con, value_extend(value, unit));
 		out_printf(call->out, "%s  %s%s%s\n", addr(call->con, d.range.start + at).s,
-			   !is_valid ? unit == 8 ? "????????`????????" : "????????" :
-			   unit == 8 ? value_hex64(value).s :
-				       value_register(value, 4).s,
+			   !is_valid   ? unit == 8 ? "????????`????????" : "????????"
+			   : unit == 8 ? value_hex64(value).s
+				       : value_register(value, 4).s,
 			   name.s[0] ? " " : "", name.s);
 		data_address(o, "address", d.range.start + at);
 		if (o)
-			json_object_set_new(o, "value",
-					    is_valid ? json_string(value_json(value).s) :
-						       json_null());
+			json_object_set_new(
+				o, "value",
+				is_valid ? json_string(value_json(value).s) : json_null());
 		data_string(o, "symbol", name.s);
 	}
 	if (s == KD_OK) {
@@ -199,9 +199,9 @@ static enum kd_status dump_symbols(struct call *call, unsigned unit)
 
 static enum kd_status run_symbols(struct call *call)
 {
-	unsigned unit = call->name[1] == 'd' ? 4 :
-			call->name[1] == 'q' ? 8 :
-					       call->con->pointer_size;
+	unsigned unit = call->name[1] == 'd'   ? 4
+			: call->name[1] == 'q' ? 8
+					       : call->con->pointer_size;
 
 	return dump_symbols(call, unit);
 }
@@ -319,10 +319,11 @@ static enum kd_status show_element(struct call *call, uint64_t address, uint64_t
 	data_address(element, "address", address);
 	for (size_t at = 0; values && at < b.view.size; at += o.pointer_size)
 		json_array_append_new(
-			values, dump_is_valid(&b.view, at, o.pointer_size) ?
-					json_string(value_json(value_load(b.bytes + at,
-									  o.pointer_size)).s) :
-					json_null());
+			values,
+			dump_is_valid(&b.view, at, o.pointer_size)
+				? json_string(
+					  value_json(value_load(b.bytes + at, o.pointer_size)).s)
+				: json_null());
 	if (element)
 		json_object_set_new(element, "values", values);
 	text_free(&t);
@@ -374,13 +375,17 @@ static enum kd_status run_list(struct call *call)
 	return walk(call, start, max, size, backwards ? call->con->pointer_size : 0);
 }
 
-#define DUMP_FLAGS   (CMD_STOPPED | CMD_CONTINUES)
-#define DUMP(name, help, example)                                                               \
-	{ name, name " [/cCOLUMNS] [RANGE]", help, example, "memory", DUMP_FLAGS, WORDS_SYMBOLS, \
-	  run_numbers, NULL, NULL }
-#define PHYSICAL(name, help, example)                                                           \
-	{ name, name " [/cCOLUMNS] [RANGE]", help, example, "memory", DUMP_FLAGS, WORDS_NONE,   \
-	  run_physical, NULL, NULL }
+#define DUMP_FLAGS (CMD_STOPPED | CMD_CONTINUES)
+#define DUMP(name, help, example)                                                       \
+	{                                                                               \
+		name, name " [/cCOLUMNS] [RANGE]", help, example, "memory", DUMP_FLAGS, \
+			WORDS_SYMBOLS, run_numbers, NULL, NULL                          \
+	}
+#define PHYSICAL(name, help, example)                                                   \
+	{                                                                               \
+		name, name " [/cCOLUMNS] [RANGE]", help, example, "memory", DUMP_FLAGS, \
+			WORDS_NONE, run_physical, NULL, NULL                            \
+	}
 
 /* clang-format off */
 static const struct command commands[] = {

@@ -147,8 +147,8 @@ static enum kd_status take_bytes(struct call *call, const struct edit *e, struct
 		return s == KD_OK ? args_done(&call->args) : s;
 	}
 	while (s == KD_OK && !args_at_end(&call->args)) {
-		s = e->style == EDIT_FLOAT ? add_float(call, bytes, unit) :
-					     add_value(call, bytes, unit);
+		s = e->style == EDIT_FLOAT ? add_float(call, bytes, unit)
+					   : add_value(call, bytes, unit);
 		if (bytes->size > EDIT_MAX)
 			return call_fail(call, KD_E_TOO_BIG, "more than %d KB", EDIT_MAX >> 10);
 	}
@@ -253,8 +253,8 @@ static enum kd_status from_file(struct call *call, FILE *f, uint64_t address, ui
 	return *done_ret ? memory_write(call, false, address, bytes, *done_ret) : KD_OK;
 }
 
-static enum kd_status copy_chunks(struct call *call, FILE *f, const struct range *r,
-				  chunk_fn chunk, const char *what, uint64_t *done_ret)
+static enum kd_status copy_chunks(struct call *call, FILE *f, const struct range *r, chunk_fn chunk,
+				  const char *what, uint64_t *done_ret)
 {
 	uint64_t started = console_now_ns();
 	uint8_t *bytes = app_alloc(CHUNK);
@@ -340,12 +340,16 @@ static enum kd_status run_readmem(struct call *call)
 }
 
 #define EDIT_FLAGS (CMD_STOPPED | CMD_CHANGES)
-#define EDIT(name, help, example)                                                              \
-	{ name, name " ADDRESS VALUE ...", help, example, NULL, EDIT_FLAGS, WORDS_SYMBOLS, run_edit, \
-	  NULL, NULL }
-#define EDIT_TEXT(name, help, example)                                                         \
-	{ name, name " ADDRESS \"STRING\"", help, example, NULL, EDIT_FLAGS, WORDS_SYMBOLS, run_edit, \
-	  NULL, NULL }
+#define EDIT(name, help, example)                                                                \
+	{                                                                                        \
+		name, name " ADDRESS VALUE ...", help, example, NULL, EDIT_FLAGS, WORDS_SYMBOLS, \
+			run_edit, NULL, NULL                                                     \
+	}
+#define EDIT_TEXT(name, help, example)                                                            \
+	{                                                                                         \
+		name, name " ADDRESS \"STRING\"", help, example, NULL, EDIT_FLAGS, WORDS_SYMBOLS, \
+			run_edit, NULL, NULL                                                      \
+	}
 
 /* clang-format off */
 static const struct command commands[] = {

@@ -28,9 +28,8 @@ static enum kd_status run_evaluate(struct call *call)
 	if (s != KD_OK)
 		return s;
 	out_printf(call->out, "Evaluate expression: %lld = %s\n", (long long)value,
-		   value <= UINT32_MAX && call->con->pointer_size == 4 ?
-			   addr(call->con, value).s :
-			   value_hex64(value).s);
+		   value <= UINT32_MAX && call->con->pointer_size == 4 ? addr(call->con, value).s
+								       : value_hex64(value).s);
 	put_value(call, value);
 	return KD_OK;
 }

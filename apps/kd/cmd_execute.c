@@ -85,8 +85,7 @@ static enum kd_status run_gu(struct call *call)
 
 	if (s != KD_OK)
 		return s;
-	return resumed(call,
-		       kd_session_step(call->session, KD_STEP_OUT, false, 0, call->err));
+	return resumed(call, kd_session_step(call->session, KD_STEP_OUT, false, 0, call->err));
 }
 
 /* --- steps --- */
@@ -160,8 +159,9 @@ static enum kd_status step_on(struct call *call, const struct step *step,
 	struct console *c = call->con;
 
 	for (uint64_t i = 0; i < a->count; i++) {
-		enum kd_status s = resumed(call, kd_session_step(call->session, step->kind,
-								 step->into, a->address, call->err));
+		enum kd_status s = resumed(
+			call, kd_session_step(call->session, step->kind, step->into, a->address,
+					      call->err));
 
 		if (s != KD_OK || (i + 1 == a->count && !a->command))
 			return s;

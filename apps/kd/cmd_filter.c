@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sx sxe sxd sxn sxi sxr */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -8,6 +9,7 @@
 
 #include "apps/kd/console.h"
 #include "apps/kd/families.h"
+#include "apps/kd/pattern.h"
 
 static const struct {
 	const char *name;
@@ -126,15 +128,28 @@ static void warn_if_never(struct call *call, const char *name, enum kd_filter_ac
 			return;
 	for (size_t i = 0; i < n; i++)
 		if (strcasecmp(f[i].name, name) == 0 && f[i].code && action == KD_FILTER_BREAK)
-			out_printf(call->out,
-				   "Note: a kernel reports this exception at its second chance only, "
-				   "unless NtGlobalFlag has \"stop on exception\" (bit 0).\n");
+			out_printf(
+				call->out,
+				"Note: a kernel reports this exception at its second chance only, "
+				"unless NtGlobalFlag has \"stop on exception\" (bit 0).\n");
+}
+
+/*
+ * Filters compare file names: a plain `late` stands for late.sys, late.dll... Without an argument
+ * an event filter is for all.
+ */
+static void module_pattern(const char *argument, char *pattern, size_t size)
+{
+	bool is_plain = argument && *argument && pattern_is_literal(argument) &&
+			!strchr(argument, '.');
+
+	snprintf(pattern, size, "%s%s", argument ? argument : "", is_plain ? ".*" : "");
 }
 
 /* NAME[:ARGUMENT] */
 static enum kd_status set_filter(struct call *call, enum kd_filter_action action, char *command)
 {
-	char name[160], *argument;
+	char name[160], pattern[64], *argument;
 	enum kd_status s;
 
 	if (!args_word(&call->args, name, sizeof(name))) {
@@ -146,8 +161,8 @@ static enum kd_status set_filter(struct call *call, enum kd_filter_action action
 	argument = strchr(name, ':');
 	if (argument)
 		*argument++ = '\0';
-	/* Without a pattern an event filter is for all. */
-	s = kd_filter_set(call->session, name, action, argument ? argument : "", call->err);
+	module_pattern(argument, pattern, sizeof(pattern));
+	s = kd_filter_set(call->session, name, action, pattern, call->err);
 	if (s == KD_OK)
 		warn_if_never(call, name, action);
 	if (s == KD_OK && command)

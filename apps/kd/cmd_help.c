@@ -74,7 +74,8 @@ static enum kd_status run_help(struct call *call)
 	if (args_word(&call->args, name, sizeof(name))) {
 		command_lookup(name, &m);
 		if (!m.command)
-			return call_fail(call, KD_E_NOT_FOUND, "no such command '%s'; see .help", name);
+			return call_fail(call, KD_E_NOT_FOUND, "no such command '%s'; see .help",
+					 name);
 		show_command(call, m.command);
 		return args_done(&call->args);
 	}

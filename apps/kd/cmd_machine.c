@@ -133,11 +133,11 @@ static enum kd_status run_vtop(struct call *call)
 		return s;
 	for (size_t i = 0; i < t.n_levels; i++)
 		out_printf(call->out, "%s #%llx: %s\n", t.levels[i].name,
-			   (ull)t.levels[i].entry_physical,
-			   value_register(t.levels[i].entry, 8).s);
+			   (ull)t.levels[i].entry_physical, value_register(t.levels[i].entry, 8).s);
 	put_translation(call, address, &t);
 	if (!t.is_valid)
-		return call_fail(call, KD_E_UNREADABLE, "%s is not mapped: the last entry is not valid",
+		return call_fail(call, KD_E_UNREADABLE,
+				 "%s is not mapped: the last entry is not valid",
 				 addr(call->con, address).s);
 	out_printf(call->out, "Virtual address %llx translates to physical address %llx.\n",
 		   (ull)address, (ull)t.physical);
@@ -199,13 +199,15 @@ static enum kd_status show_idt(struct call *call, uint64_t base, uint64_t first,
 	unsigned size = call->con->pointer_size == 8 ? 16 : 8;
 	json_t *list = call_array(call);
 	struct memory_block b;
-	enum kd_status s = memory_block_read(call, base + first * size, (size_t)n * size, false, &b);
+	enum kd_status s = memory_block_read(call, base + first * size, (size_t)n * size, false,
+					     &b);
 
 	for (uint64_t i = 0; s == KD_OK && i < n; i++) {
 		struct gate g;
 
 		if (!dump_is_valid(&b.view, (size_t)i * size, size)) {
-			s = call_fail(call, KD_E_UNREADABLE, "the interrupt table at %s is not readable",
+			s = call_fail(call, KD_E_UNREADABLE,
+				      "the interrupt table at %s is not readable",
 				      addr(call->con, base).s);
 			break;
 		}
@@ -276,8 +278,8 @@ static enum kd_status show_pcr(struct call *call, uint64_t pcr)
 
 	if (s != KD_OK)
 		return s;
-	out_printf(call->out, "KPCR for Processor %u at %s:\n",
-		   kd_session_processor(call->session), addr(call->con, pcr).s);
+	out_printf(call->out, "KPCR for Processor %u at %s:\n", kd_session_processor(call->session),
+		   addr(call->con, pcr).s);
 	data_address(call_object(call), "address", pcr);
 	for (size_t i = 0; i < APP_ARRAY_LEN(pcr_fields); i++)
 		show_pcr_field(call, type, pcr, pcr_fields[i]);
@@ -293,9 +295,8 @@ static enum kd_status run_pcr(struct call *call)
 	if (s == KD_OK)
 		s = args_done(&call->args);
 	if (s == KD_OK)
-		s = kd_session_select_processor(call->session,
-						(uint32_t)APP_MIN(number, (uint64_t)UINT32_MAX),
-						call->err);
+		s = kd_session_select_processor(
+			call->session, (uint32_t)APP_MIN(number, (uint64_t)UINT32_MAX), call->err);
 	if (s != KD_OK)
 		return s;
 	s = kd_expression_evaluate(call->session, "$pcr", NULL, &pcr, call->err);

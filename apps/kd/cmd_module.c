@@ -14,8 +14,10 @@
 
 /* Words of a symbol state: in lm's brackets, in JSON. */
 static const char *const state_words[] = {
-	[KD_SYMBOLS_DEFERRED] = "deferred",     [KD_SYMBOLS_PDB] = "pdb symbols",
-	[KD_SYMBOLS_PRIVATE] = "private pdb symbols", [KD_SYMBOLS_EXPORT] = "export symbols",
+	[KD_SYMBOLS_DEFERRED] = "deferred",
+	[KD_SYMBOLS_PDB] = "pdb symbols",
+	[KD_SYMBOLS_PRIVATE] = "private pdb symbols",
+	[KD_SYMBOLS_EXPORT] = "export symbols",
 	[KD_SYMBOLS_NONE] = "no symbols",
 };
 
@@ -38,11 +40,10 @@ static enum kd_status take_letter(struct call *call, struct listing *l, char let
 	case 't': l->shows_time = true; return KD_OK;
 	case 'm':
 		l->has_pattern = args_word(&call->args, l->pattern, sizeof(l->pattern));
-		return l->has_pattern ? KD_OK :
-					call_fail(call, KD_E_SYNTAX, "lm m wants a pattern: lm m nt*");
-	case 'a':
-		l->has_address = true;
-		return args_value(&call->args, &l->address);
+		return l->has_pattern
+			       ? KD_OK
+			       : call_fail(call, KD_E_SYNTAX, "lm m wants a pattern: lm m nt*");
+	case 'a': l->has_address = true; return args_value(&call->args, &l->address);
 	default:
 		return call_fail(call, KD_E_SYNTAX,
 				 "lm %c is not known; there are 1m a k m n o t u v", letter);
@@ -223,7 +224,8 @@ static enum kd_status take_reload(struct call *call, struct reload *r)
 		else if (strcmp(word, "u") == 0)
 			r->unloads = true;
 		else
-			return call_fail(call, KD_E_SYNTAX, "/%s is not known; there are /f /u", word);
+			return call_fail(call, KD_E_SYNTAX, "/%s is not known; there are /f /u",
+					 word);
 	}
 	if (args_at_end(&call->args))
 		return KD_OK;

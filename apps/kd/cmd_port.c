@@ -79,16 +79,20 @@ static enum kd_status run_out(struct call *call)
 	if (s == KD_OK)
 		s = args_done(&call->args);
 	return s == KD_OK ? kd_port_write(call->session, port, port_size(call), (uint32_t)value,
-					  call->err) :
-			    s;
+					  call->err)
+			  : s;
 }
 
-#define PORT_IN(name, size)                                                                     \
-	{ name, name " PORT", "Read " size " from a port", name " 60", "register-value",           \
-	  CMD_STOPPED, WORDS_NONE, run_in, NULL, NULL }
-#define PORT_OUT(name, size)                                                                    \
-	{ name, name " PORT VALUE", "Write " size " to a port", name " 80 1", NULL,                \
-	  CMD_STOPPED | CMD_CHANGES, WORDS_NONE, run_out, NULL, NULL }
+#define PORT_IN(name, size)                                                                    \
+	{                                                                                      \
+		name, name " PORT", "Read " size " from a port", name " 60", "register-value", \
+			CMD_STOPPED, WORDS_NONE, run_in, NULL, NULL                            \
+	}
+#define PORT_OUT(name, size)                                                              \
+	{                                                                                 \
+		name, name " PORT VALUE", "Write " size " to a port", name " 80 1", NULL, \
+			CMD_STOPPED | CMD_CHANGES, WORDS_NONE, run_out, NULL, NULL        \
+	}
 
 /* clang-format off */
 static const struct command commands[] = {

@@ -383,7 +383,8 @@ static enum kd_status run_processors(struct call *call)
 		return list_processors(call);
 	n = strtoul(call->args.at, &end, 10);
 	if (end == call->args.at || *end != 's')
-		return call_fail(call, KD_E_SYNTAX, "~ lists the processors, ~1s switches to number 1");
+		return call_fail(call, KD_E_SYNTAX,
+				 "~ lists the processors, ~1s switches to number 1");
 	call->args.at = end + 1;
 	s = args_done(&call->args);
 	if (s == KD_OK)
@@ -405,10 +406,11 @@ static enum kd_status run_set_process(struct call *call)
 
 	while (args_switch(&call->args, '/', word, sizeof(word)))
 		if (strcmp(word, "p") != 0)
-			return call_fail(call, KD_E_UNSUPPORTED,
-					 "/%s is not supported; .process ADDRESS already reads user "
-					 "memory through that process",
-					 word);
+			return call_fail(
+				call, KD_E_UNSUPPORTED,
+				"/%s is not supported; .process ADDRESS already reads user "
+				"memory through that process",
+				word);
 	s = args_value_or(&call->args, 0, &address);
 	if (s == KD_OK)
 		s = args_done(&call->args);

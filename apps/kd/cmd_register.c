@@ -131,7 +131,9 @@ static enum kd_status show_one(struct call *call, const char *name)
 		s = kd_register_get(call->session, name, &value, call->err);
 	if (s == KD_OK)
 		show_value(call, r ? r->name : name, value,
-			   r ? r->size : name[0] == '$' ? call->con->pointer_size : 0);
+			   r                ? r->size
+			   : name[0] == '$' ? call->con->pointer_size
+					    : 0);
 	return s;
 }
 
@@ -217,7 +219,8 @@ static enum kd_status run_operands(struct call *call)
 
 		if (r[k].size == 0 || r[k].size > 8)
 			continue;
-		for (const char *p = strstr(i.operands, r[k].name); p; p = strstr(p + 1, r[k].name)) {
+		for (const char *p = strstr(i.operands, r[k].name); p;
+		     p = strstr(p + 1, r[k].name)) {
 			bool begins = p == i.operands || !isalnum((unsigned char)p[-1]);
 
 			if (begins && !isalnum((unsigned char)p[size]) && p[size] != ':') {

@@ -55,8 +55,9 @@ static void target_string(void *context, uint64_t address, bool wide, bool count
 	uint64_t length = STRING_MAX;
 	char *string = app_alloc(STRING_MAX * 3 + 1);
 
-	if (counted && (kd_memory_read_uint(call->session, address, 2, &length, NULL) != KD_OK ||
-			kd_memory_read_pointer(call->session, address + p, &address, NULL) != KD_OK))
+	if (counted &&
+	    (kd_memory_read_uint(call->session, address, 2, &length, NULL) != KD_OK ||
+	     kd_memory_read_pointer(call->session, address + p, &address, NULL) != KD_OK))
 		text_add(t, "???");
 	else if (length == 0)
 		;
@@ -82,8 +83,8 @@ static void target_symbol(void *context, uint64_t address, bool with_line, struc
 
 static enum kd_status run_printf(struct call *call)
 {
-	struct print_source source = { call,	    call->con->pointer_size, next_value,
-				       next_quoted, target_string,	     target_symbol };
+	struct print_source source = { call,        call->con->pointer_size, next_value,
+				       next_quoted, target_string,           target_symbol };
 	char *format = args_quoted(&call->args);
 	struct text t = TEXT_INIT;
 	enum kd_status s;
@@ -422,8 +423,8 @@ static enum kd_status take_skips(struct call *call, struct foreach *fe)
 		else if (strcmp(word, "s") == 0 || strcmp(word, "f") == 0)
 			fe->kind = word[0];
 		else
-			s = call_fail(call, KD_E_SYNTAX, "/%s is not known; there are /pS /ps /s /f",
-				      word);
+			s = call_fail(call, KD_E_SYNTAX,
+				      "/%s is not known; there are /pS /ps /s /f", word);
 	}
 	return s;
 }
@@ -495,7 +496,8 @@ static enum kd_status run_word(struct call *call, const struct foreach *fe, cons
 	if (alias_expand(one, body, &expanded))
 		s = console_run(call->con, text_string(&expanded));
 	else
-		s = call_fail(call, KD_E_TOO_BIG, "the body is too large with %s replaced", fe->name);
+		s = call_fail(call, KD_E_TOO_BIG, "the body is too large with %s replaced",
+			      fe->name);
 	text_free(&expanded);
 	free(body);
 	alias_clear(one);

@@ -53,10 +53,11 @@ static enum kd_status take_kind(struct call *call, struct search *s)
 	}
 	if (!*p && s->addresses_only)
 		return KD_OK;
-	return call_fail(call, KD_E_SYNTAX,
-			 "-%s is no kind of search; there are -b -w -d -q -a -u, and -[1] before the "
-			 "letter for addresses only",
-			 word);
+	return call_fail(
+		call, KD_E_SYNTAX,
+		"-%s is no kind of search; there are -b -w -d -q -a -u, and -[1] before the "
+		"letter for addresses only",
+		word);
 }
 
 static enum kd_status add_needle(struct call *call, struct search *s, uint64_t value)

@@ -15,8 +15,10 @@ typedef unsigned long long ull;
 enum { SLEEP_MAX_MS = 24 * 3600 * 1000 };
 
 static const char *const state_names[] = {
-	[KD_SESSION_DISCONNECTED] = "disconnected", [KD_SESSION_CONNECTING] = "connecting",
-	[KD_SESSION_RUNNING] = "running",           [KD_SESSION_STOPPED] = "stopped",
+	[KD_SESSION_DISCONNECTED] = "disconnected",
+	[KD_SESSION_CONNECTING] = "connecting",
+	[KD_SESSION_RUNNING] = "running",
+	[KD_SESSION_STOPPED] = "stopped",
 	[KD_SESSION_RESYNC] = "resync",
 };
 

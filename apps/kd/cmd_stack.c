@@ -38,8 +38,8 @@ static enum kd_status take_letters(struct call *call, struct stack_call *k)
 		default:
 			if (*call->args.at >= '0' && *call->args.at <= '9')
 				return KD_OK; /* k5 */
-			return call_fail(call, KD_E_SYNTAX, "k%c is not known; there are b c L n p v",
-					 *call->args.at);
+			return call_fail(call, KD_E_SYNTAX,
+					 "k%c is not known; there are b c L n p v", *call->args.at);
 		}
 	}
 	return KD_OK;
@@ -124,7 +124,8 @@ static void show_call_site(struct call *call, const struct stack_call *k, const 
 	if (k->shows_parameters)
 		out_printf(call->out, "(0x%llx, 0x%llx, 0x%llx, 0x%llx)",
 			   (unsigned long long)f->arguments[0], (unsigned long long)f->arguments[1],
-			   (unsigned long long)f->arguments[2], (unsigned long long)f->arguments[3]);
+			   (unsigned long long)f->arguments[2],
+			   (unsigned long long)f->arguments[3]);
 	if (!k->hides_lines && source_of(call->con, f->pc, &line))
 		out_printf(call->out, " [%s @ %u]", line.file, line.line);
 	if (f->is_trap)
@@ -202,10 +203,14 @@ static enum kd_status show_stack(struct call *call, const struct stack_call *k)
 void stack_show(struct call *call, uint64_t count)
 {
 	struct stack_call k = { .count = count };
+	struct kd_error err = { 0 };
+	struct call part = *call; /* its frames are not the data of the command around */
 
-	if (show_stack(call, &k) != KD_OK)
-		out_printf(call->out, "(no stack: %s)\n", call->err->text);
-	*call->err = (struct kd_error){ 0 };
+	part.wants_data = false;
+	part.data = NULL;
+	part.err = &err;
+	if (show_stack(&part, &k) != KD_OK)
+		out_printf(call->out, "(no stack: %s)\n", err.text);
 }
 
 static enum kd_status run_k(struct call *call)
@@ -275,7 +280,8 @@ static enum kd_status run_frame(struct call *call)
 
 	while (args_switch(&call->args, '/', word, sizeof(word))) {
 		if (strcmp(word, "c") != 0 && strcmp(word, "r") != 0)
-			return call_fail(call, KD_E_SYNTAX, "/%s is not known; there are /c /r", word);
+			return call_fail(call, KD_E_SYNTAX, "/%s is not known; there are /c /r",
+					 word);
 		sets = true;
 		shows |= word[0] == 'r';
 	}
@@ -322,8 +328,9 @@ static enum kd_status run_trap(struct call *call)
 	if (s != KD_OK)
 		return s;
 	if (pointer == 8)
-		out_printf(call->out, "Note: a trap frame does not hold all registers; r12 to r15 are "
-				      "the current ones, others may be zero.\n");
+		out_printf(call->out,
+			   "Note: a trap frame does not hold all registers; r12 to r15 are "
+			   "the current ones, others may be zero.\n");
 	registers_show(call->con, call->con->register_mask);
 	return KD_OK;
 }
@@ -364,7 +371,8 @@ static void show_exception(struct call *call, const struct exception *e)
 
 	out_printf(call->out, "ExceptionAddress: %s (%s)\n", addr(call->con, e->address).s,
 		   symbol_of(call->con, e->address).s);
-	out_printf(call->out, "   ExceptionCode: %08x\n  ExceptionFlags: %08x\nNumberParameters: %u\n",
+	out_printf(call->out,
+		   "   ExceptionCode: %08x\n  ExceptionFlags: %08x\nNumberParameters: %u\n",
 		   e->code, e->flags, e->n_parameters);
 	for (uint32_t i = 0; i < e->n_parameters; i++)
 		out_printf(call->out, "   Parameter[%u]: %s\n", i,

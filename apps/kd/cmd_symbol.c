@@ -154,9 +154,10 @@ static enum kd_status run_x(struct call *call)
 	}
 	free(l.items);
 	if (s == KD_OK && l.is_cut)
-		return console_interrupted(call->con) ?
-			       call_fail(call, KD_E_CANCELLED, "cancelled") :
-			       call_fail(call, KD_E_TOO_BIG, "more than %d symbols match", SYMBOLS_MAX);
+		return console_interrupted(call->con)
+			       ? call_fail(call, KD_E_CANCELLED, "cancelled")
+			       : call_fail(call, KD_E_TOO_BIG, "more than %d symbols match",
+					   SYMBOLS_MAX);
 	return s;
 }
 
@@ -251,10 +252,11 @@ static enum kd_status run_sympath(struct call *call)
 
 static enum kd_status run_symfix(struct call *call)
 {
-	return call_fail(call, KD_E_UNSUPPORTED,
-			 "symbol servers are not asked by this version: put the PDBs in a folder (as "
-			 "NAME.pdb, or NAME.pdb/GUIDAGE/NAME.pdb) and name it with .sympath; !sym noisy "
-			 "shows which are missing");
+	return call_fail(
+		call, KD_E_UNSUPPORTED,
+		"symbol servers are not asked by this version: put the PDBs in a folder (as "
+		"NAME.pdb, or NAME.pdb/GUIDAGE/NAME.pdb) and name it with .sympath; !sym noisy "
+		"shows which are missing");
 }
 
 static enum kd_status run_sym(struct call *call)

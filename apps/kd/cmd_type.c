@@ -122,7 +122,8 @@ static enum kd_status take_fields(struct call *call, struct dt *dt)
 		args_word(&call->args, word, sizeof(word));
 		if (names_fields(call, dt, word)) {
 			if (dt->n_fields == FIELDS_MAX)
-				return call_fail(call, KD_E_TOO_BIG, "at most %d fields", FIELDS_MAX);
+				return call_fail(call, KD_E_TOO_BIG, "at most %d fields",
+						 FIELDS_MAX);
 			dt->fields[dt->n_fields++] = app_strdup(word);
 			continue;
 		}
@@ -247,7 +248,8 @@ static enum kd_status run_dt_with(struct call *call, struct dt *dt)
 	if (s != KD_OK)
 		return s;
 	if (!args_word(&call->args, dt->name, sizeof(dt->name)))
-		return call_fail(call, KD_E_SYNTAX, "which type? dt nt!_EPROCESS [FIELD] [ADDRESS]");
+		return call_fail(call, KD_E_SYNTAX,
+				 "which type? dt nt!_EPROCESS [FIELD] [ADDRESS]");
 	if (!pattern_is_literal(dt->name)) {
 		s = args_done(&call->args);
 		return s == KD_OK ? list_types(call, dt->name) : s;

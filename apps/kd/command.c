@@ -161,7 +161,8 @@ void command_reference(FILE *to)
 	fprintf(to, "<!-- Written by `kd --help-commands`; a test compares. "
 		    "Edit the tables in apps/kd/cmd_*.c. -->\n"
 		    "# Commands of kd\n\n"
-		    "Names, syntax and output are WinDbg's. `[ ]` marks what may be left out, `...` what "
+		    "Names, syntax and output are WinDbg's. `[ ]` marks what may be left out, "
+		    "`...` what "
 		    "may be repeated.\nExpressions are MASM expressions; a range is `START END`, "
 		    "`START LCOUNT` or `START L?COUNT` (above 256 MB).\n"
 		    "Commands are separated by `;`, blocks stand in `{ }`.\n\n");
@@ -241,7 +242,8 @@ json_t *data_text(const char *value, size_t size)
 	while (size > 0) {
 		size_t n = utf8_size(value, size);
 
-		/* jansson refuses overlong forms and surrogates too: such a character goes whole. */
+		/* jansson refuses overlong forms and surrogates too: such a character goes whole.
+		 */
 		json_t *one = n ? json_stringn(value, n) : NULL;
 		text_append(&t, one ? value : "\xef\xbf\xbd", one ? n : 3);
 		json_decref(one);

@@ -54,7 +54,8 @@ struct command {
 	const char *syntax; /* lines */
 	const char *help;   /* one sentence, without a dot; more after a newline */
 	const char *example;
-	const char *schema; /* docs/schema/<it>.schema.json describes `data`; NULL: data is always null */
+	const char *schema; /* docs/schema/<it>.schema.json describes `data`; NULL: data is always
+			       null */
 	unsigned flags;
 	enum command_words words;
 	enum kd_status (*run)(struct call *call);
@@ -93,7 +94,8 @@ void command_reference(FILE *to);
 
 /* --- for the families --- */
 
-/* call->data as a fresh object or array; NULL when nobody wants it (jansson's functions take that). */
+/* call->data as a fresh object or array; NULL when nobody wants it (jansson's functions take that).
+ */
 json_t *call_object(struct call *call);
 json_t *call_array(struct call *call);
 /* An object for call_array(): appended to it; NULL when `array` is. */

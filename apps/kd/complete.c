@@ -50,8 +50,8 @@ static void add_commands(struct candidates *list)
 
 	for (size_t f = 0; command_families[f]; f++)
 		for (size_t i = 0; i < command_families[f]->n; i++)
-			for (unsigned k = 0; command_name(&command_families[f]->commands[i], k, name,
-							  sizeof(name));
+			for (unsigned k = 0;
+			     command_name(&command_families[f]->commands[i], k, name, sizeof(name));
 			     k++)
 				add(list, name);
 }

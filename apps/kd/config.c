@@ -147,7 +147,8 @@ static bool read_lines(struct config *c, FILE *f, const char *path, char *messag
 	return true;
 }
 
-bool config_read(struct config *c, const char *path, bool must_exist, char *message_ret, size_t size)
+bool config_read(struct config *c, const char *path, bool must_exist, char *message_ret,
+		 size_t size)
 {
 	FILE *f = fopen(path, "re");
 	bool is_good;

@@ -42,7 +42,8 @@ bool config_line(struct config *c, struct config_target **section, char *line, c
 const struct config_target *config_target(const struct config *c, const char *name);
 void config_free(struct config *c);
 
-/* "$XDG_CONFIG_HOME/openkd/config" and its like; `variable` unset or not absolute: $HOME/fallback. */
+/* "$XDG_CONFIG_HOME/openkd/config" and its like; `variable` unset or not absolute: $HOME/fallback.
+ */
 bool config_path(const char *variable, const char *fallback, const char *file, char *path_ret,
 		 size_t size);
 

@@ -27,8 +27,8 @@ struct input;
 struct server;
 
 enum {
-	JOBS_MAX = 4096,         /* lines waiting */
-	RUN_DEPTH_MAX = 32,      /* blocks in blocks, scripts in scripts, commands of breakpoints */
+	JOBS_MAX = 4096,    /* lines waiting */
+	RUN_DEPTH_MAX = 32, /* blocks in blocks, scripts in scripts, commands of breakpoints */
 	FILTER_COMMANDS_MAX = 64,
 	STEPS_MAX = 1 << 20,
 };
@@ -96,28 +96,28 @@ struct console {
 	unsigned depth;         /* of nested texts */
 	unsigned command_depth; /* of nested commands; 0: results are reported */
 	bool breaks_loop, continues_loop;
-	bool error_was_told; /* by a nested command of the one that runs */
-	bool was_stopped;    /* when the outermost command began */
+	bool error_was_told;    /* by a nested command of the one that runs */
+	bool was_stopped;       /* when the outermost command began */
 	unsigned stop_commands; /* depth of commands that belong to stops */
-	bool resumed_in_job; /* a command of the job let the target run */
-	result_fn report; /* NULL: text only */
+	bool resumed_in_job;    /* a command of the job let the target run */
+	result_fn report;       /* NULL: text only */
 	void *report_context;
 	struct result *held; /* --json: a command that resumed, until its stop */
 	struct result last;  /* figures of the last command */
 	const struct job *running_job;
-	char *repeat_text;   /* what Enter runs */
-	char *startup_text;  /* -cfr */
+	char *repeat_text;  /* what Enter runs */
+	char *startup_text; /* -cfr */
 
 	/* --- waiting and ending --- */
-	bool is_batch;        /* commands come from options or a pipe only */
-	bool is_prompt_open;  /* DbgPrompt */
+	bool is_batch;       /* commands come from options or a pipe only */
+	bool is_prompt_open; /* DbgPrompt */
 	uint32_t prompt_max;
 	unsigned unanswered_interrupts;
 	uint64_t first_interrupt_ns;
 	uint64_t run_since_ns, lost_since_ns, started_ns;
 	uint64_t described_ns; /* when the connection was diagnosed last */
 	unsigned wait_errors;  /* in a row */
-	bool was_interrupted; /* Ctrl-C stopped the target: what is left of the job is dropped */
+	bool was_interrupted;  /* Ctrl-C stopped the target: what is left of the job is dropped */
 	bool is_leaving, is_lost, a_command_failed, had_batch_jobs;
 	int exit_code;
 };

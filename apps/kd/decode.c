@@ -20,8 +20,8 @@ static void on_record(void *context, const struct kd_decode_record *record)
 
 	if (job->status != KD_OK)
 		return;
-	job->status = job->is_json ? kd_decode_write_json(job->out, record) :
-				     kd_decode_write_text(job->out, record, job->with_fields);
+	job->status = job->is_json ? kd_decode_write_json(job->out, record)
+				   : kd_decode_write_text(job->out, record, job->with_fields);
 }
 
 static int report(const char *path, const char *text)

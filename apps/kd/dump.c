@@ -115,10 +115,9 @@ static void hex_line(struct text *t, const struct dump_format *f, const struct d
 		size_t at = offset + (size_t)i * unit;
 
 		if (i > 0)
-			text_add(t, unit == 1 && i == columns / 2 && columns == 16 &&
-							    at < b->size ?
-					    "-" :
-					    " ");
+			text_add(t, unit == 1 && i == columns / 2 && columns == 16 && at < b->size
+					    ? "-"
+					    : " ");
 		if (at < b->size)
 			dump_unit_text(t, f, b, at, unit);
 		else if (f->has_text)

@@ -33,8 +33,8 @@ struct dump_block {
 
 struct dump_options {
 	unsigned pointer_size;
-	unsigned columns;   /* units a line; 0: the format's own */
-	bool is_physical;   /* `#` before each line, a plain address */
+	unsigned columns; /* units a line; 0: the format's own */
+	bool is_physical; /* `#` before each line, a plain address */
 };
 
 bool dump_is_valid(const struct dump_block *b, size_t offset, unsigned size);

@@ -54,9 +54,9 @@ static void show_exception(struct console *c, const struct kd_stop *s)
 		   s->first_chance ? "first chance" : "!!! second chance !!!");
 	if (s->code == 0xC0000005 && s->n_parameters >= 2)
 		out_printf(&c->out, "Attempt to %s address %s\n",
-			   s->parameters[0] == 1 ? "write to" :
-			   s->parameters[0] == 8 ? "execute at" :
-						   "read from",
+			   s->parameters[0] == 1   ? "write to"
+			   : s->parameters[0] == 8 ? "execute at"
+						   : "read from",
 			   addr(c, s->parameters[1]).s);
 }
 
@@ -72,8 +72,9 @@ static void show_bugcheck(struct console *c)
 	out_printf(&c->out, "    (0x%s,0x%s,0x%s,0x%s)\n", value_register(v[1], c->pointer_size).s,
 		   value_register(v[2], c->pointer_size).s, value_register(v[3], c->pointer_size).s,
 		   value_register(v[4], c->pointer_size).s);
-	out_printf(&c->out, "The target crashed and waits: .bugcheck tells the code, k the way there, "
-			    ".reboot restarts it.\n");
+	out_printf(&c->out,
+		   "The target crashed and waits: .bugcheck tells the code, k the way there, "
+		   ".reboot restarts it.\n");
 }
 
 static void show_reason(struct console *c, const struct kd_stop *s)
@@ -90,9 +91,7 @@ static void show_reason(struct console *c, const struct kd_stop *s)
 	case KD_STOP_HARDCODED:
 	case KD_STOP_ASSERTION: show_exception(c, s); break;
 	case KD_STOP_BUGCHECK: show_bugcheck(c); break;
-	case KD_STOP_INITIAL:
-		out_printf(&c->out, "The target was stopped already.\n");
-		break;
+	case KD_STOP_INITIAL: out_printf(&c->out, "The target was stopped already.\n"); break;
 	case KD_STOP_PROCESSOR:
 		out_printf(&c->out, "Switched to processor %u\n", s->processor);
 		break;
@@ -145,7 +144,8 @@ json_t *console_stop_json(struct console *c)
 		uint64_t v[5];
 		json_t *list = json_array();
 
-		for (unsigned i = 0; kd_session_bugcheck(c->session, v, NULL) == KD_OK && i < 5; i++)
+		for (unsigned i = 0; kd_session_bugcheck(c->session, v, NULL) == KD_OK && i < 5;
+		     i++)
 			json_array_append_new(list, json_string(value_json(v[i]).s));
 		json_object_set_new(o, "bugcheck", list);
 	}
@@ -183,8 +183,8 @@ static const char *stop_command(struct console *c)
 		b = kd_breakpoint_find(c->session, c->stop.breakpoint_id);
 		return b ? b->command : NULL;
 	case KD_STOP_MODULE:
-		return filter_command(c, c->last_module_event == KD_EVENT_MODULE_UNLOAD ? "ud" :
-											   "ld");
+		return filter_command(c,
+				      c->last_module_event == KD_EVENT_MODULE_UNLOAD ? "ud" : "ld");
 	case KD_STOP_EXCEPTION:
 	case KD_STOP_HARDCODED:
 	case KD_STOP_ASSERTION: return exception_command(c, c->stop.code);
@@ -330,8 +330,8 @@ static void on_module(struct console *c, const struct kd_event *event)
 		out_printf(&c->out, "ModLoad: %s %s   %s\n", addr(c, event->module_base).s,
 			   addr(c, end).s, event->text_size ? event->text : "");
 	else
-		out_printf(&c->out, "Unload module %s at %s\n",
-			   event->text_size ? event->text : "", addr(c, event->module_base).s);
+		out_printf(&c->out, "Unload module %s at %s\n", event->text_size ? event->text : "",
+			   addr(c, event->module_base).s);
 }
 
 static void on_prompt(struct console *c, const struct kd_event *event)
@@ -372,8 +372,8 @@ static json_t *event_json(struct console *c, const struct kd_event *event, const
 
 	data_string(o, "event", event_names[event->kind]);
 	json_object_set_new(o, "text",
-			    told ? data_text(text_string(told), told->size) :
-				   data_text(event->text ? event->text : "", event->text_size));
+			    told ? data_text(text_string(told), told->size)
+				 : data_text(event->text ? event->text : "", event->text_size));
 	if (event->kind == KD_EVENT_STOP)
 		json_object_set_new(o, "stop", console_stop_json(c));
 	if (event->kind == KD_EVENT_MODULE_LOAD || event->kind == KD_EVENT_MODULE_UNLOAD) {

@@ -32,7 +32,7 @@
 COMMAND_FAMILIES(KD_X)
 #undef KD_X
 
-#define FAMILY(name, heading)                                \
+#define FAMILY(name, heading)                                   \
 	const struct command_family name = { heading, commands, \
 					     sizeof(commands) / sizeof(commands[0]) }
 

@@ -25,7 +25,7 @@ enum { HISTORY_LINES = 2000, LINE_LIMIT = 1 << 20, PIPE_LINES_AHEAD = 64 };
 struct input {
 	struct console *con;
 	bool is_terminal, is_editing, has_ended, is_watched;
-	bool wants_end; /* Ctrl-D on an empty line */
+	bool wants_end;      /* Ctrl-D on an empty line */
 	struct text pending; /* plain mode: a line that is not whole yet */
 	char *draft;         /* EDITING was left in the middle of this line */
 	EditLine *el;
@@ -50,7 +50,6 @@ static void push_line(struct input *in, const char *line)
 	struct job job = { .origin = in->is_terminal ? JOB_TERMINAL : JOB_PIPE,
 			   .is_batch = !in->is_terminal };
 
-	out_log_only(&c->out, line);
 	add_history(in, line);
 	if (!*split_skip_space(line) && !c->is_prompt_open) {
 		/* Enter on an empty line: the last command once more. */
@@ -347,9 +346,9 @@ void input_hide(struct input *in)
 		return;
 	line = el_line(in->el);
 	free(in->draft);
-	in->draft = line->lastchar > line->buffer ?
-			    app_strndup(line->buffer, (size_t)(line->lastchar - line->buffer)) :
-			    NULL;
+	in->draft = line->lastchar > line->buffer
+			    ? app_strndup(line->buffer, (size_t)(line->lastchar - line->buffer))
+			    : NULL;
 	leave_editing(in);
 	fputs("\r\033[K", in->con->out.stream);
 	fflush(in->con->out.stream);

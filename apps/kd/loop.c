@@ -182,8 +182,11 @@ static void run_own_job(struct console *c, const struct job *job)
 	c->had_batch_jobs |= job->is_batch;
 	if (job->is_echoed)
 		echo(c, job->text);
+	else if (job->origin != JOB_STARTUP)
+		out_log_only(&c->out, job->text);
 	s = console_run(c, job->text);
-	if (s != KD_OK && job->is_batch && !c->options->keep_going && !c->is_leaving)
+	/* Ctrl-C has a status of its own: settle_interrupts(). */
+	if (s != KD_OK && job->is_batch && !c->options->keep_going && !console_interrupted(c))
 		console_leave(c, s == KD_E_CLOSED ? EXIT_LOST : EXIT_COMMAND_FAILED);
 }
 
@@ -246,8 +249,8 @@ static uint64_t check_connection(struct console *c, uint64_t now)
 {
 	uint64_t since = c->lost_since_ns ? c->lost_since_ns : c->started_ns;
 	uint64_t limit = connect_limit_ns(c);
-	uint64_t told = c->described_ns > since ? c->described_ns + DIAGNOSE_AGAIN_S * SECOND :
-						  since + DIAGNOSE_FIRST_S * SECOND;
+	uint64_t told = c->described_ns > since ? c->described_ns + DIAGNOSE_AGAIN_S * SECOND
+						: since + DIAGNOSE_FIRST_S * SECOND;
 
 	if (c->is_connected)
 		return UINT64_MAX;
@@ -296,14 +299,15 @@ static void on_run_interrupt(struct console *c, unsigned n)
 
 	if (c->unanswered_interrupts && now - c->first_interrupt_ns > INTERRUPT_WINDOW_S * SECOND)
 		c->unanswered_interrupts = 0;
-	if (c->unanswered_interrupts == 0 || now - c->first_interrupt_ns >
-						     INTERRUPT_WINDOW_S * SECOND)
+	if (c->unanswered_interrupts == 0 ||
+	    now - c->first_interrupt_ns > INTERRUPT_WINDOW_S * SECOND)
 		c->first_interrupt_ns = now;
 	c->unanswered_interrupts += n;
 	if (c->unanswered_interrupts == 2) {
 		describe_connection(c, stderr);
-		fprintf(stderr, "kd: the target did not stop yet. Ctrl-C once more within 2 s gives "
-				"the connection up.\n");
+		fprintf(stderr,
+			"kd: the target did not stop yet. Ctrl-C once more within 2 s gives "
+			"the connection up.\n");
 		c->first_interrupt_ns = now;
 	} else if (c->unanswered_interrupts > 2) {
 		console_leave(c, EXIT_INTERRUPTED);
@@ -351,7 +355,7 @@ static void on_wait_error(struct console *c, enum kd_status s, const struct kd_e
 	if (s == KD_E_CLOSED) {
 		c->is_lost = true;
 		if (c->is_connected || c->lost_since_ns) {
-			console_error(c, err);
+			console_note(c, "The connection to the target is lost: %s", err->text);
 			console_leave(c, EXIT_LOST);
 		} else {
 			describe_connection(c, stderr);
@@ -406,7 +410,8 @@ enum kd_status console_wait_stop(struct console *c, struct kd_error *err)
 					 c->options->wait_timeout_ms / 1000.0);
 		}
 		console_step(c, shorten(-1, now, limit ? started + limit : UINT64_MAX));
-		/* Ctrl-C asks the target to stop, and the wait goes on: until it is pressed again. */
+		/* Ctrl-C asks the target to stop, and the wait goes on: until it is pressed again.
+		 */
 		if (signals_pending() && !c->is_stopped) {
 			if (!c->is_connected)
 				return app_error(err, KD_E_CANCELLED, "cancelled");
@@ -427,7 +432,8 @@ static void limit_waiting(struct console *c, int *timeout_ms)
 	if (now - c->run_since_ns >= limit) {
 		struct kd_error err;
 
-		app_error(&err, KD_E_TIMEOUT, "the target did not stop within %g s (--wait-timeout)",
+		app_error(&err, KD_E_TIMEOUT,
+			  "the target did not stop within %g s (--wait-timeout)",
 			  c->options->wait_timeout_ms / 1000.0);
 		console_error(c, &err);
 		console_leave(c, EXIT_WAIT_TIMEOUT);

@@ -58,7 +58,8 @@ static bool find_target(struct plan *p, const struct options *o, const struct co
 	p->target = config_target(config, o->target);
 	if (!p->target) {
 		fprintf(stderr,
-			"kd: no target '%s' in %s; name an endpoint with -k (see kd --help), or add\n"
+			"kd: no target '%s' in %s; name an endpoint with -k (see kd --help), or "
+			"add\n"
 			"[target %s]\nendpoint = com:pipe,port=/path/of/its/socket\n",
 			o->target, config_file, o->target);
 		return false;
@@ -124,7 +125,9 @@ static void free_plan(struct plan *p)
 
 static bool push_text(struct console *c, const char *text, bool is_batch, bool is_echoed)
 {
-	struct job job = { .origin = JOB_STARTUP, .text = app_strdup(text), .is_batch = is_batch,
+	struct job job = { .origin = JOB_STARTUP,
+			   .text = app_strdup(text),
+			   .is_batch = is_batch,
 			   .is_echoed = is_echoed };
 
 	return console_push_job(c, &job);

@@ -74,8 +74,9 @@ void show_progress(struct console *c, const char *what, uint64_t done, uint64_t 
 
 	if (seconds < 0.5 || total == 0)
 		return;
-	out_transient(&c->out, "%s %llu%%  %.1f of %.1f MB  %.2f MB/s  %.0f s left (Ctrl-C cancels)",
-		      what, (unsigned long long)(done * 100 / total), (double)done / 1048576,
+	out_transient(&c->out,
+		      "%s %llu%%  %.1f of %.1f MB  %.2f MB/s  %.0f s left (Ctrl-C cancels)", what,
+		      (unsigned long long)(done * 100 / total), (double)done / 1048576,
 		      (double)total / 1048576, rate / 1048576,
 		      rate > 0 ? (double)(total - done) / rate : 0.0);
 }

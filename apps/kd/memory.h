@@ -15,8 +15,8 @@ struct memory_block {
 };
 
 /*
- * Fails only when the target cannot be asked (KD_E_TIMEOUT, KD_E_CANCELLED...); unreadable bytes are
- * marked. memory_block_free() is needed in any case.
+ * Fails only when the target cannot be asked (KD_E_TIMEOUT, KD_E_CANCELLED...); unreadable bytes
+ * are marked. memory_block_free() is needed in any case.
  */
 enum kd_status memory_block_read(struct call *call, uint64_t address, size_t size, bool is_physical,
 				 struct memory_block *ret);

@@ -330,14 +330,19 @@ void options_help_rst(FILE *to)
 	fputs("\n", to);
 	rst_title(to, "DESCRIPTION", '~');
 	fprintf(to,
-		"``kd`` attaches to the kernel debug port of a Windows (NT) machine, real or virtual,\n"
-		"and takes WinDbg's commands: from a terminal with editing, history and completion,\n"
-		"from ``-c``, from a file, or from a pipe. ``.help`` lists them; ``docs/commands.md`` is\n"
+		"``kd`` attaches to the kernel debug port of a Windows (NT) machine, real or "
+		"virtual,\n"
+		"and takes WinDbg's commands: from a terminal with editing, history and "
+		"completion,\n"
+		"from ``-c``, from a file, or from a pipe. ``.help`` lists them; "
+		"``docs/commands.md`` is\n"
 		"the same as a document. TARGET is a name of the configuration file.\n\n"
 		"Ctrl-C breaks in when the target runs and cancels the current command when it is\n"
-		"stopped. On every way out (``q``, end of input, SIGTERM, SIGHUP, Ctrl-C in batch use)\n"
+		"stopped. On every way out (``q``, end of input, SIGTERM, SIGHUP, Ctrl-C in batch "
+		"use)\n"
 		"breakpoints are removed and the target runs on.\n\n"
-		"``kd decode`` prints a session recorded with ``--record``, message by message.\n\n");
+		"``kd decode`` prints a session recorded with ``--record``, message by "
+		"message.\n\n");
 	rst_title(to, "OPTIONS", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(specs); i++) {
 		char head[80];

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static const char *const codes[OUT_STYLES] = {
-	[OUT_PROMPT] = "\033[1;32m", [OUT_BANNER] = "\033[1m",     [OUT_ERROR] = "\033[31m",
+	[OUT_PROMPT] = "\033[1;32m", [OUT_BANNER] = "\033[1m",  [OUT_ERROR] = "\033[31m",
 	[OUT_NOTICE] = "\033[33m",   [OUT_SYMBOL] = "\033[36m",
 };
 
@@ -94,8 +94,8 @@ void out_styled(struct out *o, enum out_style style, const char *fmt, ...)
 
 void out_fresh_line(struct out *o)
 {
-	if (o->capture ? o->capture->size && o->capture->data[o->capture->size - 1] != '\n' :
-			 o->is_mid_line)
+	if (o->capture ? o->capture->size && o->capture->data[o->capture->size - 1] != '\n'
+		       : o->is_mid_line)
 		out_text(o, "\n", 1);
 }
 

@@ -21,8 +21,8 @@ struct directive {
 };
 
 /* Longer ones before those they begin with. */
-static const char *const kinds[] = { "msa", "msu", "ma", "mu", "ly", "y", "p", "N", "s", "c",
-				     "d",   "i",   "u",	 "x",  "X",  "o" };
+static const char *const kinds[] = { "msa", "msu", "ma", "mu", "ly", "y", "p", "N",
+				     "s",   "c",   "d",  "i",  "u",  "x", "X", "o" };
 
 static const char *number(const char *p, int *ret)
 {
@@ -163,7 +163,8 @@ enum kd_status print_format(struct text *t, const char *format, const struct pri
 			continue;
 		}
 		if (!parse(format, &d))
-			return app_error(err, KD_E_SYNTAX, "'%.8s' is no format of .printf", format);
+			return app_error(err, KD_E_SYNTAX, "'%.8s' is no format of .printf",
+					 format);
 		s = add_directive(t, &d, source);
 		if (s != KD_OK)
 			return s;

@@ -59,9 +59,9 @@ void registers_flags(struct text *t, uint64_t flags)
 {
 	text_printf(t, "iopl=%u", (unsigned)(flags >> 12 & 3));
 	for (size_t i = 0; i < APP_ARRAY_LEN(flag_words); i++)
-		text_printf(t, " %s",
-			    flags >> flag_words[i].bit & 1 ? flag_words[i].set :
-							     flag_words[i].clear);
+		text_printf(
+			t, " %s",
+			flags >> flag_words[i].bit & 1 ? flag_words[i].set : flag_words[i].clear);
 }
 
 static void show_lines(struct console *c, const struct line *lines)
@@ -143,8 +143,8 @@ static void show_descriptors(struct console *c)
 
 		if (kd_register_get(c->session, names[i], &value, NULL) == KD_OK)
 			out_printf(&c->out, "%s=%s%s", names[i],
-				   i == 0 || i == 2 ? value_register(value, c->pointer_size).s :
-						      value_register(value, 2).s,
+				   i == 0 || i == 2 ? value_register(value, c->pointer_size).s
+						    : value_register(value, 2).s,
 				   i + 1 < APP_ARRAY_LEN(names) ? " " : "\n");
 	}
 }

@@ -66,7 +66,8 @@ void result_free(struct result *r)
 	*r = (struct result){ 0 };
 }
 
-/* Errors go to standard error so that output can be piped; the log and captures get them in order. */
+/* Errors go to standard error so that output can be piped; the log and captures get them in order.
+ */
 void console_error(struct console *c, const struct kd_error *err)
 {
 	const char *what = err->text[0] ? err->text : kd_status_text(err->status);

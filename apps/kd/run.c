@@ -47,8 +47,9 @@ enum kd_status console_evaluate(void *console, const char *text, const char **en
 	struct console *c = console;
 	const char *start = split_skip_space(text);
 	bool is_dot = *start == '.' && !isalnum((unsigned char)start[1]) && start[1] != '_';
-	enum kd_status s = is_dot ? evaluate_dot(c, start, end_ret, value_ret, err) :
-				    kd_expression_evaluate(c->session, text, end_ret, value_ret, err);
+	enum kd_status s = is_dot ? evaluate_dot(c, start, end_ret, value_ret, err)
+				  : kd_expression_evaluate(c->session, text, end_ret, value_ret,
+							   err);
 
 	if (s == KD_OK)
 		kd_pseudo_note(c->session, "$exp", *value_ret);
@@ -214,8 +215,8 @@ static enum kd_status run_reported(struct console *c, const struct command_match
 	return s;
 }
 
-static enum kd_status run_nested(struct console *c, const struct command_match *m,
-				 const char *args, struct result *r)
+static enum kd_status run_nested(struct console *c, const struct command_match *m, const char *args,
+				 struct result *r)
 {
 	enum kd_status s = call_on_processor(c, m, args, r);
 
@@ -313,7 +314,8 @@ static bool goes_on(struct console *c, enum kd_status s)
 		return false;
 	if (s == KD_OK)
 		return true;
-	c->a_command_failed = true;
+	if (!c->running_job || c->running_job->origin != JOB_CLIENT)
+		c->a_command_failed = true;
 	return c->options->keep_going && c->is_batch && s != KD_E_CANCELLED && s != KD_E_CLOSED;
 }
 
@@ -358,7 +360,8 @@ enum kd_status console_run(struct console *c, const char *text)
 	} else {
 		struct kd_error err;
 
-		s = app_error(&err, KD_E_TOO_BIG, "the text is above %d KB with its aliases replaced",
+		s = app_error(&err, KD_E_TOO_BIG,
+			      "the text is above %d KB with its aliases replaced",
 			      ALIAS_TEXT_MAX >> 10);
 		console_error(c, &err);
 		c->error_was_told = true;

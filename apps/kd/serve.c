@@ -392,8 +392,8 @@ static void on_connection(void *context, int listener, short events)
 static bool someone_listens(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool answered = fd >= 0 && connect(fd, (const struct sockaddr *)address,
-					   sizeof(*address)) == 0;
+	bool answered = fd >= 0 &&
+			connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
 
 	if (fd >= 0)
 		close(fd);

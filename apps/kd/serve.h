@@ -14,9 +14,9 @@ struct result;
 
 enum {
 	SERVER_CLIENTS_MAX = 8,
-	SERVER_LINE_MAX = 64 << 10,   /* a request */
-	SERVER_OUTPUT_MAX = 8 << 20,  /* what a client may leave unread */
-	SERVER_JOBS_MAX = 16,         /* commands of one client that wait */
+	SERVER_LINE_MAX = 64 << 10,  /* a request */
+	SERVER_OUTPUT_MAX = 8 << 20, /* what a client may leave unread */
+	SERVER_JOBS_MAX = 16,        /* commands of one client that wait */
 };
 
 /*

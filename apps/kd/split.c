@@ -112,6 +112,6 @@ bool split_is_word(const char *text, const char *word)
 {
 	size_t size = strlen(word);
 
-	return strncmp(text, word, size) == 0 && (text[size] == '\0' || strchr(" \t\r\n;({\"'",
-									       text[size]));
+	return strncmp(text, word, size) == 0 &&
+	       (text[size] == '\0' || strchr(" \t\r\n;({\"'", text[size]));
 }

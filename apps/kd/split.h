@@ -29,8 +29,8 @@ const char *split_line_end(const char *text);
 const char *split_bracket(const char *text, char open, char close, struct split_part *ret);
 
 /*
- * The two halves of `j EXPR 'a' ; 'b'` from the text after EXPR: each is quoted with ' or reaches to
- * the next `;`. The second may be missing (size 0). Returns the end.
+ * The two halves of `j EXPR 'a' ; 'b'` from the text after EXPR: each is quoted with ' or reaches
+ * to the next `;`. The second may be missing (size 0). Returns the end.
  */
 const char *split_conditional(const char *text, struct split_part *then_ret,
 			      struct split_part *else_ret);

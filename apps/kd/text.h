@@ -25,8 +25,8 @@ struct text {
 	bool is_cut;
 };
 
-#define TEXT_INIT            \
-	{                    \
+#define TEXT_INIT                 \
+	{                         \
 		NULL, 0, 0, false \
 	}
 

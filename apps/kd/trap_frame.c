@@ -6,7 +6,8 @@
 #include "apps/kd/text.h"
 #include "apps/kd/value.h"
 
-/* Offsets in KTRAP_FRAME and CONTEXT: stable from NT 5.2 to current builds (docs of NT structures). */
+/* Offsets in KTRAP_FRAME and CONTEXT: stable from NT 5.2 to current builds (docs of NT structures).
+ */
 struct move {
 	uint16_t frame, context, size;
 };

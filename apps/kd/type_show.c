@@ -76,8 +76,8 @@ static void number_value(struct type_show *ts, struct kd_type type, enum kd_type
 	switch (kind) {
 	case KD_TYPE_INTEGER: text_printf(t, "0n%lld", (long long)sign_extend(value, size)); break;
 	case KD_TYPE_FLOAT:
-		text_printf(t, "%g", size == 4 ? (double)value_float((uint32_t)value) :
-						 value_double(value));
+		text_printf(t, "%g",
+			    size == 4 ? (double)value_float((uint32_t)value) : value_double(value));
 		break;
 	case KD_TYPE_CHAR:
 		text_printf(t, "0x%llx", (ull)value);
@@ -113,9 +113,8 @@ static void array_value(struct type_show *ts, struct kd_type type, const struct 
 	enum kd_type_kind kind = kd_type_kind(ts->call->session, element);
 	if (size == 1 && (kind == KD_TYPE_CHAR || kind == KD_TYPE_UNSIGNED) && count > 1) {
 		text_add(t, "\"");
-		for (uint64_t i = 0; i < count && i < STRING_MAX && load(b, offset + i, 1, &value) &&
-				     value;
-		     i++)
+		for (uint64_t i = 0;
+		     i < count && i < STRING_MAX && load(b, offset + i, 1, &value) && value; i++)
 			text_printf(t, "%c", isprint((int)value) ? (int)value : '.');
 		text_add(t, "\"");
 		return;
@@ -219,10 +218,10 @@ static enum kd_status open_field(struct type_show *ts, const struct kd_field_inf
 		return type_show_fields(ts, target, NULL, 0, level, list);
 	if (!load(block, offset, p, &address) || !address)
 		return KD_OK;
-	s = memory_block_read(ts->call, value_extend(address, p),
-			      (size_t)APP_MIN(kd_type_size(session, target),
-					      (uint64_t)TYPE_SIZE_MAX),
-			      false, &there);
+	s = memory_block_read(
+		ts->call, value_extend(address, p),
+		(size_t)APP_MIN(kd_type_size(session, target), (uint64_t)TYPE_SIZE_MAX), false,
+		&there);
 	if (s == KD_OK)
 		s = type_show_fields(ts, target, &there, 0, level, list);
 	memory_block_free(&there);

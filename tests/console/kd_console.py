@@ -33,8 +33,11 @@ class Folder:
     def __init__(self):
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="kd-test-"))
         self.environment = {**os.environ, "HOME": str(self.path), "TERM": "xterm",
-                            "XDG_CONFIG_HOME": str(self.path), "XDG_STATE_HOME": str(self.path),
-                            "XDG_RUNTIME_DIR": str(self.path), "LC_ALL": "C.UTF-8"}
+                            "LC_ALL": "C.UTF-8"}
+        for name in ("config", "state", "runtime"):
+            (self.path / name).mkdir(mode=0o700)
+            variable = "XDG_RUNTIME_DIR" if name == "runtime" else f"XDG_{name.upper()}_HOME"
+            self.environment[variable] = str(self.path / name)
         for name in ("_NT_SYMBOL_PATH", "_NT_DEBUG_PORT", "NO_COLOR"):
             self.environment.pop(name, None)
 
@@ -43,6 +46,10 @@ class Folder:
 
     def __exit__(self, *_):
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def configure(self, text):
+        (self.path / "config" / "openkd").mkdir(exist_ok=True)
+        (self.path / "config" / "openkd" / "config").write_text(text)
 
 
 def wait_for(what, predicate, seconds=10):

@@ -180,8 +180,8 @@ static void test_ids(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),  cmocka_unit_test(test_long_word),
-		cmocka_unit_test(test_values), cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_words),        cmocka_unit_test(test_long_word),
+		cmocka_unit_test(test_values),       cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_range_needed), cmocka_unit_test(test_ids),
 	};
 

@@ -188,9 +188,9 @@ static void test_data_text(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),	cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_table),   cmocka_unit_test(test_lookup),
 		cmocka_unit_test(test_extents), cmocka_unit_test(test_anytime),
-		cmocka_unit_test(test_names),	cmocka_unit_test(test_data_text),
+		cmocka_unit_test(test_names),   cmocka_unit_test(test_data_text),
 	};
 
 	schema_folder = argc > 1 ? argv[1] : "docs/schema";

@@ -210,8 +210,8 @@ static int remove_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_options),	      cmocka_unit_test(test_option_errors),
-		cmocka_unit_test(test_config),	      cmocka_unit_test(test_config_errors),
+		cmocka_unit_test(test_options),       cmocka_unit_test(test_option_errors),
+		cmocka_unit_test(test_config),        cmocka_unit_test(test_config_errors),
 		cmocka_unit_test(test_config_limits), cmocka_unit_test(test_config_path),
 	};
 

@@ -77,20 +77,19 @@ static void test_dumps(void **state)
 
 	(void)state;
 	check_dump("b", 18, 99, &o,
-		   "fffff800`12345670  41 42 00 7f 80 ff 20 7e-01 02 03 04 05 06 07 08  AB.... ~........\n"
+		   "fffff800`12345670  41 42 00 7f 80 ff 20 7e-01 02 03 04 05 06 07 08  AB.... "
+		   "~........\n"
 		   "fffff800`12345680  43 44                                            CD\n");
 	check_dump("b", 4, 1, &o,
 		   "fffff800`12345670  41 ?? 00 7f                                      A?..\n");
-	check_dump("b", 3, 99, &two,
-		   "fffff800`12345670  41 42  AB\nfffff800`12345672  00     .\n");
+	check_dump("b", 3, 99, &two, "fffff800`12345670  41 42  AB\nfffff800`12345672  00     .\n");
 	check_dump("w", 6, 99, &o, "fffff800`12345670  4241 7f00 ff80\n");
 	check_dump("d", 20, 17, &o,
 		   "fffff800`12345670  7f004241 7e20ff80 04030201 08070605\n"
 		   "fffff800`12345680  ????????\n");
 	check_dump("c", 8, 99, &o,
 		   "fffff800`12345670  7f004241 7e20ff80                    AB.... ~\n");
-	check_dump("q", 16, 15, &o,
-		   "fffff800`12345670  7e20ff80`7f004241 ????????`????????\n");
+	check_dump("q", 16, 15, &o, "fffff800`12345670  7e20ff80`7f004241 ????????`????????\n");
 	check_dump("p", 8, 99, &o32, "12345670  7f004241 7e20ff80\n");
 	check_dump("p", 8, 99, &o, "fffff800`12345670  7e20ff80`7f004241\n");
 	check_dump("b", 2, 99, &physical,
@@ -170,16 +169,17 @@ static void test_formats(void **state)
 
 	(void)state;
 	value_formats(&t, 0x41424344, 8);
-	assert_string_equal(text_string(&t),
-			    "  Hex:     00000000`41424344\n"
-			    "  Decimal: 1094861636\n"
-			    "  Octal:   0000000000010120441504\n"
-			    "  Binary:  00000000 00000000 00000000 00000000 01000001 01000010 01000011 "
-			    "01000100\n"
-			    "  Chars:   ....ABCD\n"
-			    "  Time:    Sat Sep 11 00:13:56.000 2004 (UTC)\n"
-			    "  Float:   low 12.1414 high 0\n"
-			    "  Double:  5.40934e-315\n");
+	assert_string_equal(
+		text_string(&t),
+		"  Hex:     00000000`41424344\n"
+		"  Decimal: 1094861636\n"
+		"  Octal:   0000000000010120441504\n"
+		"  Binary:  00000000 00000000 00000000 00000000 01000001 01000010 01000011 "
+		"01000100\n"
+		"  Chars:   ....ABCD\n"
+		"  Time:    Sat Sep 11 00:13:56.000 2004 (UTC)\n"
+		"  Float:   low 12.1414 high 0\n"
+		"  Double:  5.40934e-315\n");
 	text_clear(&t);
 	value_formats(&t, 0xffffffff, 4);
 	assert_non_null(strstr(text_string(&t), "  Decimal: -1\n  Octal:   37777777777\n"));
@@ -261,14 +261,15 @@ static void test_print_format(void **state)
 	(void)state;
 	for (size_t i = 0; i < APP_ARRAY_LEN(rows); i++) {
 		struct feed feed = { { rows[i].value }, 1, 0, NULL };
-		struct print_source source = { &feed,	    8,		  feed_value,
+		struct print_source source = { &feed,       8,           feed_value,
 					       feed_quoted, feed_string, feed_symbol };
 		struct text t = TEXT_INIT;
 		struct kd_error err;
 
 		assert_int_equal(print_format(&t, rows[i].format, &source, &err), KD_OK);
 		if (strcmp(text_string(&t), rows[i].want))
-			fail_msg("%s: '%s' not '%s'", rows[i].format, text_string(&t), rows[i].want);
+			fail_msg("%s: '%s' not '%s'", rows[i].format, text_string(&t),
+				 rows[i].want);
 		text_free(&t);
 	}
 }
@@ -276,8 +277,9 @@ static void test_print_format(void **state)
 static void test_print_errors(void **state)
 {
 	struct feed feed = { { 0 }, 0, 0, "quoted" };
-	struct print_source source = { &feed,	    8,		  feed_value,
-				       feed_quoted, feed_string, feed_symbol };
+	struct print_source source = {
+		&feed, 8, feed_value, feed_quoted, feed_string, feed_symbol
+	};
 	struct text t = TEXT_INIT;
 	struct kd_error err;
 
@@ -392,12 +394,12 @@ static void test_trap_frame_32(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),	     cmocka_unit_test(test_text_limit),
-		cmocka_unit_test(test_dumps),	     cmocka_unit_test(test_floats),
-		cmocka_unit_test(test_strings),	     cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_formats),	     cmocka_unit_test(test_print_format),
-		cmocka_unit_test(test_print_errors), cmocka_unit_test(test_aliases),
-		cmocka_unit_test(test_alias_limits), cmocka_unit_test(test_trap_frame),
+		cmocka_unit_test(test_text),          cmocka_unit_test(test_text_limit),
+		cmocka_unit_test(test_dumps),         cmocka_unit_test(test_floats),
+		cmocka_unit_test(test_strings),       cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_formats),       cmocka_unit_test(test_print_format),
+		cmocka_unit_test(test_print_errors),  cmocka_unit_test(test_aliases),
+		cmocka_unit_test(test_alias_limits),  cmocka_unit_test(test_trap_frame),
 		cmocka_unit_test(test_trap_frame_32),
 	};
 

@@ -132,9 +132,9 @@ static void test_pattern_work(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_commands),   cmocka_unit_test(test_brackets),
+		cmocka_unit_test(test_commands),    cmocka_unit_test(test_brackets),
 		cmocka_unit_test(test_conditional), cmocka_unit_test(test_words),
-		cmocka_unit_test(test_patterns),   cmocka_unit_test(test_pattern_work),
+		cmocka_unit_test(test_patterns),    cmocka_unit_test(test_pattern_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The fake target served on a unix socket by a thread of the test, so that both ends can be seen. */
+/* The fake target served on a unix socket by a thread of the test, so that both ends can be seen.
+ */
 #ifndef KD_TESTS_ENGINE_FAKE_HOST_H
 #define KD_TESTS_ENGINE_FAKE_HOST_H
 
