@@ -208,7 +208,7 @@ static enum kd_status run_lm(struct call *call)
 /* --- .reload --- */
 
 struct reload {
-	bool forces, unloads;
+	bool forces, unloads, user_only;
 	char name[128];
 	bool has_base;
 	uint64_t base, size;
@@ -223,9 +223,11 @@ static enum kd_status take_reload(struct call *call, struct reload *r)
 			r->forces = true;
 		else if (strcmp(word, "u") == 0)
 			r->unloads = true;
+		else if (strcmp(word, "user") == 0)
+			r->user_only = true;
 		else
-			return call_fail(call, KD_E_SYNTAX, "/%s is not known; there are /f /u",
-					 word);
+			return call_fail(call, KD_E_SYNTAX,
+					 "/%s is not known; there are /f /u /user", word);
 	}
 	if (args_at_end(&call->args))
 		return KD_OK;
@@ -296,6 +298,8 @@ static enum kd_status run_reload(struct call *call)
 		return s;
 	if (r.has_base)
 		return add_by_hand(call, &r);
+	if (r.user_only)
+		return kd_module_reload_user(call->session, call->err);
 	s = kd_module_reload(call->session, r.name[0] ? r.name : r.unloads ? "*" : NULL, call->err);
 	if (s == KD_OK && r.forces)
 		s = load_matching(call, r.name[0] ? r.name : "*");
@@ -309,10 +313,10 @@ static const struct command commands[] = {
 	  "v: all that is known of each. n: image names. t: time stamps. o: without unloaded ones. k, u: kernel or user "
 	  "ones. 1m: names only. m: those that match. a: the one that holds an address.",
 	  "lmvm nt", "modules", CMD_STOPPED, WORDS_MODULES, run_lm, "vnokumat", NULL },
-	{ ".reload", ".reload [/f|/u] [PATTERN]\n.reload NAME=BASE,SIZE",
+	{ ".reload", ".reload [/f|/u] [PATTERN]\n.reload /user\n.reload NAME=BASE,SIZE",
 	  "Read the module list anew; symbols of PATTERN are looked up again\n"
-	  "/f: load symbols now and tell what is missing. /u: forget symbols. With `=`: tell about a module "
-	  "that no list names.",
+	  "/f: load symbols now and tell what is missing. /u: forget symbols. /user: the modules of the "
+	  "process that .process set. With `=`: tell about a module that no list names.",
 	  ".reload /f nt", NULL, CMD_STOPPED, WORDS_MODULES, run_reload, NULL, NULL },
 };
 /* clang-format on */

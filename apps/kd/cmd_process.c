@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include <openkd/module.h>
 #include <openkd/process.h>
 #include <openkd/register.h>
 
@@ -402,15 +403,15 @@ static enum kd_status run_set_process(struct call *call)
 	struct kd_process p;
 	uint64_t address;
 	char word[8];
+	bool reloads = false;
 	enum kd_status s;
 
 	while (args_switch(&call->args, '/', word, sizeof(word)))
-		if (strcmp(word, "p") != 0)
-			return call_fail(
-				call, KD_E_UNSUPPORTED,
-				"/%s is not supported; .process ADDRESS already reads user "
-				"memory through that process",
-				word);
+		if (strspn(word, "pr") != strlen(word))
+			return call_fail(call, KD_E_UNSUPPORTED,
+					 "/%s is not supported; there are /p /r", word);
+		else
+			reloads |= strchr(word, 'r') != NULL;
 	s = args_value_or(&call->args, 0, &address);
 	if (s == KD_OK)
 		s = args_done(&call->args);
@@ -422,7 +423,7 @@ static enum kd_status run_set_process(struct call *call)
 		return s;
 	out_printf(call->out, "Implicit process is now %s\n", addr(call->con, p.address).s);
 	put_process(call_array(call), &p);
-	return KD_OK;
+	return reloads ? kd_module_reload_user(call->session, call->err) : KD_OK;
 }
 
 static enum kd_status run_set_thread(struct call *call)
@@ -459,8 +460,9 @@ static const struct command commands[] = {
 	  "!running -t", "threads", CMD_STOPPED, WORDS_NONE, run_running, NULL, NULL },
 	{ "~", "~\n~NUMBERs", "List the processors, or look at another one", "~1s",
 	  "processors", CMD_STOPPED, WORDS_NONE, run_processors, NULL, NULL },
-	{ ".process", ".process [/p] [EPROCESS]",
-	  "Look at user memory through another process; without an address: the current one again",
+	{ ".process", ".process [/p] [/r] [EPROCESS]",
+	  "Look at user memory through another process; without an address: the current one again\n"
+	  "/p is WinDbg's word for what is done always. /r: read the list of its modules too.",
 	  ".process /p fffffa80`01234560", "processes", CMD_STOPPED, WORDS_SYMBOLS, run_set_process,
 	  NULL, NULL },
 	{ ".thread", ".thread [ETHREAD]",

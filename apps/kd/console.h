@@ -78,6 +78,8 @@ struct console {
 	bool is_stopped;   /* its STOP event was told */
 	bool was_announced;
 	struct kd_stop stop;
+	uint64_t n_stops;
+	bool is_stop_untold; /* its banner waits for the breakpoint's commands */
 	uint64_t stopped_at_ns;
 	enum kd_event_kind last_module_event;
 

@@ -241,6 +241,17 @@ static void keep_target_facts(struct console *c)
 	}
 }
 
+/*
+ * A hit whose breakpoint has commands is told when these leave the target stopped: those that end
+ * in `gc` are no stops. As a JSON object of its own (nothing is held for it) it is told always.
+ */
+static bool waits_with_banner(struct console *c)
+{
+	const char *command = c->stop.reason == KD_STOP_BREAKPOINT ? stop_command(c) : NULL;
+
+	return command && *command && (!c->options->is_json || c->held);
+}
+
 static void on_stop(struct console *c, const struct kd_event *event)
 {
 	c->stop = event->stop;
@@ -248,12 +259,32 @@ static void on_stop(struct console *c, const struct kd_event *event)
 	c->stopped_at_ns = event->time_ns;
 	c->next_code = c->stop.pc;
 	c->unanswered_interrupts = 0;
+	c->n_stops++;
+	c->is_stop_untold = waits_with_banner(c);
+	if (!c->is_stop_untold)
+		show_stop(c);
+}
+
+static void show_untold_stop(struct console *c)
+{
+	struct text *before = NULL;
+	bool belongs = c->held && c->command_depth == 0;
+
+	c->is_stop_untold = false;
+	if (belongs)
+		before = out_capture_begin(&c->out, &c->held->text);
 	show_stop(c);
+	if (belongs)
+		out_capture_end(&c->out, before);
 }
 
 static void after_stop(struct console *c)
 {
+	uint64_t serial = c->n_stops;
+
 	run_stop_command(c);
+	if (c->n_stops == serial && c->is_stopped && c->is_stop_untold)
+		show_untold_stop(c);
 	if (c->is_stopped && !c->stop_commands && c->command_depth == 0)
 		console_release_held(c, true);
 }

@@ -393,6 +393,26 @@ void console_step(struct console *c, int timeout_ms)
 	watch_dispatch(c->watch);
 }
 
+/*
+ * While a command waits for the target to stop, nobody else takes lines: those of the user answer
+ * the target's prompt, and the end of input answers for good, so that the target is not left in it.
+ */
+static void answer_from_input(struct console *c)
+{
+	for (size_t i = 0; c->is_prompt_open && i < c->n_jobs; i++) {
+		enum job_origin origin = job_at(c, i)->origin;
+		struct job job;
+
+		if (origin == JOB_END) {
+			answer_prompt(c, "");
+		} else if (origin == JOB_PIPE || origin == JOB_TERMINAL) {
+			job = take_job(c, i);
+			answer_prompt(c, job.text);
+			free_job(&job);
+		}
+	}
+}
+
 enum kd_status console_wait_stop(struct console *c, struct kd_error *err)
 {
 	uint64_t started = console_now_ns();
@@ -409,6 +429,7 @@ enum kd_status console_wait_stop(struct console *c, struct kd_error *err)
 					 "the target did not stop within %g s (--wait-timeout)",
 					 c->options->wait_timeout_ms / 1000.0);
 		}
+		answer_from_input(c);
 		console_step(c, shorten(-1, now, limit ? started + limit : UINT64_MAX));
 		/* Ctrl-C asks the target to stop, and the wait goes on: until it is pressed again.
 		 */

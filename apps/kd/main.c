@@ -212,7 +212,10 @@ static bool push_startup(struct console *c, const struct config *config,
 		return false;
 	if (o->script && !push_script(c, o->script, is_batch))
 		return false;
-	return !o->commands || push_text(c, o->commands, is_batch, false);
+	for (size_t i = 0; i < o->n_commands; i++)
+		if (!push_text(c, o->commands[i], is_batch, false))
+			return false;
+	return true;
 }
 
 /* --- the session --- */
@@ -225,7 +228,7 @@ static struct kd_session_options session_options(const struct options *o, const 
 	so.symbol_path = p->symbol_path;
 	so.record_path = o->record;
 	so.request_timeout_ms = o->timeout_ms;
-	so.initial_break = o->initial_break || is_batch || o->commands || o->script;
+	so.initial_break = o->initial_break || is_batch || o->n_commands || o->script;
 	so.break_on_first_load = o->break_on_first_load;
 	so.read_only = o->is_read_only;
 	so.no_fifo_fix = o->no_fifo_fix;
@@ -316,7 +319,7 @@ static int debug(const struct options *o, const struct config *config, const str
 	int code;
 
 	init_console(c, o, config);
-	c->is_batch = !isatty(STDIN_FILENO) || ends_in_quit(o->commands);
+	c->is_batch = !isatty(STDIN_FILENO) || (o->n_commands && ends_in_quit(o->commands[o->n_commands - 1]));
 	if (push_startup(c, config, p->target, c->is_batch)) {
 		signals_start();
 		code = open_session(c, p);

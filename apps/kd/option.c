@@ -7,7 +7,7 @@
 
 #include "apps/kd/text.h"
 
-enum option_kind { FLAG, TEXT, SECONDS, CHOICE, SCRIPT_REPEAT };
+enum option_kind { FLAG, TEXT, SECONDS, CHOICE, COMMANDS, SCRIPT_REPEAT };
 
 struct option_spec {
 	const char *short_name; /* "-k", NULL: none */
@@ -27,8 +27,8 @@ static const struct option_spec specs[] = {
 	  "Where the target's debug port is: unix:/path, tcp:host:port, serial:/dev/ttyS0,baud=115200, "
 	  "pty:/dev/pts/3, replay:file.pcapng, or what WinDbg takes: com:port=/dev/ttyS0,baud=115200, "
 	  "com:pipe,port=/path, com:ipport=1234,port=host. Default: $_NT_DEBUG_PORT." },
-	{ "-c", NULL, "COMMANDS", TEXT, AT(commands), NULL,
-	  "Commands to run at the first stop, separated by `;`." },
+	{ "-c", NULL, "COMMANDS", COMMANDS, AT(commands), NULL,
+	  "Commands to run at the first stop, separated by `;`. Several -c run one after another." },
 	{ "-cf", NULL, "FILE", TEXT, AT(script), NULL,
 	  "A file of commands to run at the first stop, before those of -c." },
 	{ "-cfr", NULL, "FILE", SCRIPT_REPEAT, AT(script), NULL,
@@ -162,6 +162,17 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
+static bool store_commands(struct options *o, const char *value, char *message, size_t size)
+{
+	if (o->n_commands == OPTION_COMMANDS_MAX) {
+		snprintf(message, size, "more than %d times -c; write a file and name it with -cf",
+			 OPTION_COMMANDS_MAX);
+		return false;
+	}
+	o->commands[o->n_commands++] = value;
+	return true;
+}
+
 static bool store(struct options *o, const struct option_spec *s, const char *word,
 		  const char *value, char *message, size_t size)
 {
@@ -171,6 +182,7 @@ static bool store(struct options *o, const struct option_spec *s, const char *wo
 	case FLAG: *(bool *)field = true; return true;
 	case SCRIPT_REPEAT: o->script_repeats = true; /* fallthrough */
 	case TEXT: *(const char **)field = value; return true;
+	case COMMANDS: return store_commands(o, value, message, size);
 	case SECONDS:
 		if (parse_seconds(value, field))
 			return true;
@@ -238,19 +250,17 @@ static void wrap(FILE *to, const char *text, int indent, int column, int width)
 	while (*text) {
 		int n = (int)strcspn(text, " ");
 
-		if (column + n > width && column > indent) {
+		if (column + 1 + n > width && column > indent) {
 			fprintf(to, "\n%*s", indent, "");
 			column = indent;
 		}
-		fprintf(to, "%.*s", n, text);
-		column += n;
-		text += n;
-		if (*text == ' ') {
-			text++;
-			if (column < width)
-				fputc(' ', to);
+		if (column > indent) {
+			fputc(' ', to);
 			column++;
 		}
+		fprintf(to, "%.*s", n, text);
+		column += n;
+		text += n + strspn(text + n, " ");
 	}
 	fputc('\n', to);
 }

@@ -10,11 +10,14 @@
 #include <stddef.h>
 #include <stdio.h>
 
+enum { OPTION_COMMANDS_MAX = 32 };
+
 /* Values are borrowed from argv. */
 struct options {
 	const char *endpoint;     /* -k */
 	const char *target;       /* the word without a dash: a name of the config file */
-	const char *commands;     /* -c */
+	const char *commands[OPTION_COMMANDS_MAX]; /* -c, in their order */
+	size_t n_commands;
 	const char *script;       /* -cf */
 	bool script_repeats;      /* -cfr */
 	const char *symbol_path;  /* -y */

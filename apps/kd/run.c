@@ -89,6 +89,9 @@ static enum kd_status call_command(struct console *c, const struct command_match
 	enum kd_status s;
 
 	call.args = (struct args){ args, console_evaluate, c, &r->err };
+	/* What was printed so far is seen before something that may take its time. */
+	if (c->command_depth == 1)
+		out_flush(&c->out);
 	s = m->command->run(&call);
 	/* Of a failure only lists are kept: as far as they went. */
 	if (s != KD_OK && !json_is_array(call.data)) {

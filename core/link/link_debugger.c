@@ -79,6 +79,13 @@ static void accept_data(struct kd_link *l, const struct kd_packet_hdr *hdr, cons
 		kd__link_acked(l);
 	}
 	if (is_stop(hdr->type)) {
+		/*
+		 * It listens now, and what we sent before it stopped has been read or eaten: the RESET
+		 * that attaching needs does not have to keep its distance.
+		 */
+		l->break_sent = false;
+		if (!l->is_synced)
+			l->reset_sent = l->reset_pending = false;
 		l->stop_valid = true;
 		l->stop_hash = stop_hash(payload, hdr->length);
 	}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Targets, kd itself and JSON schemas, for the console's tests. Paths come from the environment:
 KD, KD_FAKE_TARGET, KD_DEMO_IMAGES (set by meson)."""
+import functools
 import json
 import os
 import pathlib
@@ -11,6 +12,8 @@ import signal
 import subprocess
 import tempfile
 import time
+
+import jsonschema
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KD = os.environ.get("KD", str(ROOT / "build" / "apps" / "kd" / "kd"))
@@ -200,74 +203,24 @@ class Kd:
         return self.process.returncode
 
 
-# --- JSON schemas: the part of draft 2020-12 that docs/schema uses ---
+# --- JSON schemas ---
 
 SCHEMAS = ROOT / "docs" / "schema"
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 
 
-def _is_type(value, name):
-    if name in ("integer", "number"):
-        kinds = int if name == "integer" else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool)
-    return isinstance(value, TYPES[name])
-
-
-class Schema:
-    known = {"$schema", "$defs", "$ref", "title", "description", "type", "enum", "pattern", "anyOf",
-             "items", "properties", "required", "additionalProperties", "minimum"}
-
-    def __init__(self, name):
-        self.root = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
-
-    def errors(self, value, schema=None, where="$"):
-        schema = self.root if schema is None else schema
-        unknown = set(schema) - self.known
-        check(not unknown, f"the schema uses {unknown}, which this checker does not know")
-        if "$ref" in schema:
-            yield from self._reference(value, schema["$ref"], where)
-        if "type" in schema and not _is_type(value, schema["type"]):
-            yield f"{where}: {value!r} is no {schema['type']}"
-            return
-        if "enum" in schema and value not in schema["enum"]:
-            yield f"{where}: {value!r} is none of {schema['enum']}"
-        if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"],
-                                                                            value):
-            yield f"{where}: {value!r} is not as {schema['pattern']}"
-        if "minimum" in schema and value < schema["minimum"]:
-            yield f"{where}: {value!r} is below {schema['minimum']}"
-        if "anyOf" in schema:
-            found = [list(self.errors(value, one, where)) for one in schema["anyOf"]]
-            if all(found):
-                yield min(found, key=len)[0]
-        if isinstance(value, list) and "items" in schema:
-            for i, item in enumerate(value):
-                yield from self.errors(item, schema["items"], f"{where}[{i}]")
-        if isinstance(value, dict):
-            yield from self._object(value, schema, where)
-
-    def _reference(self, value, name, where):
-        if name.startswith("#/$defs/"):
-            yield from self.errors(value, self.root["$defs"][name[8:]], where)
-        else:
-            yield from Schema(name.removesuffix(".schema.json")).errors(value, None, where)
-
-    def _object(self, value, schema, where):
-        properties = schema.get("properties", {})
-        for name in schema.get("required", []):
-            if name not in value:
-                yield f"{where}: no {name}"
-        for name, item in value.items():
-            if name in properties:
-                yield from self.errors(item, properties[name], f"{where}.{name}")
-            elif schema.get("additionalProperties") is False:
-                yield f"{where}: {name} is not in the schema"
-            elif isinstance(schema.get("additionalProperties"), dict):
-                yield from self.errors(item, schema["additionalProperties"], f"{where}.{name}")
+@functools.cache
+def validator(name):
+    """Of docs/schema/NAME.schema.json; references between the files are followed."""
+    store = {path.name: json.loads(path.read_text()) for path in SCHEMAS.glob("*.schema.json")}
+    schema = store[f"{name}.schema.json"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    resolver = jsonschema.RefResolver("", schema, store)
+    return jsonschema.Draft202012Validator(schema, resolver=resolver)
 
 
 def check_schema(name, value):
-    errors = list(Schema(name).errors(value))
+    errors = [f"{'/'.join(map(str, e.absolute_path))}: {e.message}"
+              for e in validator(name).iter_errors(value)]
     check(not errors, f"not as docs/schema/{name}.schema.json says: {'; '.join(errors[:3])}")
 
 

@@ -195,6 +195,18 @@ def test_commands_1000():
         check(done.returncode == 0, done.stderr)
         check("[500 hits]" in done.stdout and "Evaluate expression: 500 =" in done.stdout,
               done.stdout[-500:])
+        check("Breakpoint 0 hit" not in done.stdout, "a hit that went on was told as a stop")
+
+
+def test_command_that_stops():
+    """A breakpoint's command that leaves the target stopped: its output, then the stop's banner"""
+    with Folder() as folder, Fake(folder, "--module", "demo.sys:0x6000") as target:
+        done = run_kd(folder, [*target.arguments, "--wait-timeout", "50", "-c", LOOP,
+                               "-c", "r rip=demo+1000; bp demo+1005 \".echo looked; r ecx\"; g",
+                               "-c", ".echo later; q"])
+        check(done.returncode == 0, done.stderr)
+        order = [done.stdout.find(t) for t in ("looked", "ecx=", "Breakpoint 0 hit", "later")]
+        check(-1 not in order and order == sorted(order), done.stdout)
 
 
 def test_unknown_command():

@@ -30,12 +30,14 @@ static void test_options(void **state)
 
 	(void)state;
 	assert_true(parse(&o,
-			  "-k unix:/x -c lm -cf f.kd -y /s -b -d -v --json --timeout 2.5 "
+			  "-k unix:/x -c lm -c k -cf f.kd -y /s -b -d -v --json --timeout 2.5 "
 			  "--connect-timeout=0.5 --wait-timeout 3 --read-only --record r.pcapng "
 			  "--color=never --keep-going win10",
 			  message, sizeof(message)));
 	assert_string_equal(o.endpoint, "unix:/x");
-	assert_string_equal(o.commands, "lm");
+	assert_int_equal(o.n_commands, 2);
+	assert_string_equal(o.commands[0], "lm");
+	assert_string_equal(o.commands[1], "k");
 	assert_string_equal(o.script, "f.kd");
 	assert_false(o.script_repeats);
 	assert_string_equal(o.symbol_path, "/s");
