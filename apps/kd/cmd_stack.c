@@ -20,7 +20,7 @@ enum { FRAMES_DEFAULT = 0x40, FRAMES_MAX = 4096, CONTEXT_MAX = 4096 };
 /* --- k --- */
 
 struct stack_call {
-	bool shows_arguments, shows_sp, call_site_only, hides_lines, shows_parameters;
+	bool shows_arguments, shows_sp, call_site_only, hides_lines, shows_parameters, shows_traps;
 	bool has_start;
 	uint64_t sp, pc, count;
 };
@@ -30,7 +30,7 @@ static enum kd_status take_letters(struct call *call, struct stack_call *k)
 	for (; *call->args.at && !strchr(" \t=", *call->args.at); call->args.at++) {
 		switch (*call->args.at) {
 		case 'b': k->shows_arguments = true; break;
-		case 'v': k->shows_arguments = k->shows_sp = true; break;
+		case 'v': k->shows_arguments = k->shows_sp = k->shows_traps = true; break;
 		case 'c': k->call_site_only = true; break;
 		case 'L': k->hides_lines = true; break;
 		case 'p': k->shows_parameters = true; break;
@@ -128,7 +128,7 @@ static void show_call_site(struct call *call, const struct stack_call *k, const 
 			   (unsigned long long)f->arguments[3]);
 	if (!k->hides_lines && source_of(call->con, f->pc, &line))
 		out_printf(call->out, " [%s @ %u]", line.file, line.line);
-	if (f->is_trap)
+	if (f->trap_frame && k->shows_traps)
 		out_printf(call->out, " (TrapFrame @ %s)", addr(call->con, f->trap_frame).s);
 	if (f->is_scanned)
 		out_printf(call->out, " (found by scanning: doubtful)");
@@ -153,6 +153,8 @@ static void put_frame(struct call *call, json_t *list, size_t n, const struct kd
 		data_integer(o, "line", line.line);
 	}
 	data_bool(o, "is_trap", f->is_trap);
+	if (f->trap_frame)
+		data_address(o, "trap_frame", f->trap_frame);
 	data_bool(o, "is_scanned", f->is_scanned);
 	arguments = json_array();
 	for (unsigned i = 0; i < 4; i++)

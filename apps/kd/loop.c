@@ -462,7 +462,8 @@ static void limit_waiting(struct console *c, int *timeout_ms)
 	*timeout_ms = shorten(*timeout_ms, now, c->run_since_ns + limit);
 }
 
-static void detach(struct console *c)
+/* False: something went wrong and was told. */
+static bool detach(struct console *c)
 {
 	struct kd_error err = { 0 };
 
@@ -470,8 +471,10 @@ static void detach(struct console *c)
 	kd_session_cancel_clear(c->session);
 	if (c->is_prompt_open)
 		answer_prompt(c, "");
-	if (kd_session_detach(c->session, true, &err) != KD_OK && c->is_connected)
-		console_error(c, &err);
+	if (kd_session_detach(c->session, true, &err) == KD_OK || !c->is_connected)
+		return true;
+	console_error(c, &err);
+	return false;
 }
 
 static int final_exit_code(const struct console *c)
@@ -507,7 +510,9 @@ int console_main(struct console *c)
 	input_hide(c->input);
 	out_fresh_line(&c->out);
 	console_release_held(c, c->is_stopped);
-	int exit_code = final_exit_code(c);
-	detach(c);
+	int exit_code = final_exit_code(c); /* what the target was like before it ran on */
+
+	if (!detach(c) && exit_code == EXIT_OK && c->had_batch_jobs)
+		return EXIT_COMMAND_FAILED;
 	return exit_code;
 }

@@ -83,7 +83,8 @@ static const struct {
 	const char *text;
 } exit_codes[] = {
 	{ EXIT_OK, "All went well; end of input and q included." },
-	{ EXIT_COMMAND_FAILED, "A command failed (of -c, -cf or a pipe)." },
+	{ EXIT_COMMAND_FAILED, "A command of -c, -cf or a pipe failed, or the end of the session: breakpoints could not "
+	  "be removed, the recording could not be completed." },
 	{ EXIT_USAGE, "The command line or the configuration file is wrong." },
 	{ EXIT_CONNECT, "The target could not be reached: the endpoint cannot be opened, or nothing "
 			"was heard within --connect-timeout. The message says what to do." },

@@ -82,7 +82,7 @@ void kd_session_destroy(struct kd_session *session);
  * breakpoints out (`!resume`); then close the transport. kd_session_destroy() is still needed.
  *
  * @return KD_OK: the target acknowledged; KD_E_TIMEOUT, KD_E_CLOSED: it could not be reached, err
- *         says what may have been left behind.
+ *         says what may have been left behind; KD_E_IO: the recording could not be completed.
  */
 enum kd_status kd_session_detach(struct kd_session *session, bool resume, struct kd_error *err);
 

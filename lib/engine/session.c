@@ -63,7 +63,7 @@ static enum kd_status create_parts(struct kd_session *s)
 
 static void free_session(struct kd_session *s)
 {
-	kd__wire_destroy(s);
+	kd__wire_destroy(s, NULL);
 #define KD_X(part)   \
 	if (s->part) \
 		kd__##part##_destroy(s);
@@ -232,7 +232,7 @@ static enum kd_status stop_for_detach(struct kd_session *s, uint64_t deadline, s
 KD_EXPORT enum kd_status kd_session_detach(struct kd_session *s, bool resume, struct kd_error *err)
 {
 	uint64_t deadline = kd_now_ns() + detach_limit_ns;
-	enum kd_status status = KD_OK;
+	enum kd_status status = KD_OK, closed;
 
 	if (!kd__wire_is_open(s))
 		return KD_OK;
@@ -250,9 +250,9 @@ KD_EXPORT enum kd_status kd_session_detach(struct kd_session *s, bool resume, st
 		if (status == KD_OK && resume)
 			kd__wire_linger(s);
 	}
-	kd__wire_destroy(s);
+	closed = kd__wire_destroy(s, status == KD_OK ? err : NULL);
 	s->state = KD_SESSION_DISCONNECTED;
-	return status;
+	return status == KD_OK ? closed : status;
 }
 
 KD_EXPORT void kd_session_destroy(struct kd_session *s)

@@ -17,6 +17,7 @@ enum {
 	TRAP_MARK = 0x08,
 	TRAP_EBP = 0x60,
 	TRAP_EIP = 0x68,
+	TRAP_RIP_64 = 0x168,
 	TRAP_CS = 0x6C,
 	TRAP_ESP = 0x74, /* pushed by the processor only when it came from user mode */
 	TRAP_SIZE = 0x78,
@@ -275,6 +276,14 @@ static void read_arguments(const struct walk *w, struct kd_frame *f)
 		f->arguments[i] = pointer_in(w, bytes + i * size);
 }
 
+/* A machine frame is the end of a KTRAP_FRAME on x64; on x86 through_trap() found the whole. */
+static uint64_t trap_frame(const struct walk *w)
+{
+	if (!w->step.is_machine_frame)
+		return 0;
+	return pointer_size(w) == 8 ? w->step.machine_frame - TRAP_RIP_64 : w->step.machine_frame;
+}
+
 /*
  * Fill in what the step to its caller told of a frame, and begin the caller's. `scanned`: the
  * caller is a guess.
@@ -284,12 +293,12 @@ static void link_frames(struct walk *w, struct kd_frame *f, struct kd_frame *cal
 	f->frame = w->step.establisher;
 	f->has_function_entry = w->step.has_function;
 	f->return_address = w->regs.rip;
+	f->trap_frame = trap_frame(w);
 	read_arguments(w, f);
 	*caller = (struct kd_frame){
 		.pc = w->regs.rip,
 		.sp = w->regs.regs[KD_X64_RSP],
 		.is_trap = w->step.is_machine_frame,
-		.trap_frame = w->step.is_machine_frame ? w->step.machine_frame : 0,
 		.is_scanned = scanned,
 	};
 }

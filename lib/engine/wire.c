@@ -6,6 +6,7 @@
  */
 #include "lib/engine/wire_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,18 +49,29 @@ enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transp
 	return KD_OK;
 }
 
-void kd__wire_destroy(struct kd_session *s)
+/* Its trouble while it went on was told then: note_recording(). */
+static enum kd_status finish_recording(struct kd__wire *w, struct kd_error *err)
+{
+	if (w->recording_failed || kd_transport_tap_status(w->transport, NULL) == KD_E_NOT_FOUND)
+		return KD_OK;
+	return kd_transport_tap_finish(w->transport, err);
+}
+
+enum kd_status kd__wire_destroy(struct kd_session *s, struct kd_error *err)
 {
 	struct kd__wire *w = s->wire;
+	enum kd_status status;
 
 	if (!w)
-		return;
+		return KD_OK;
 	kd__wire_counters(s, &s->counters); /* they outlive the connection */
+	status = finish_recording(w, err);
 	kd_transport_destroy(w->transport);
 	if (w->cancel.fd >= 0)
 		kd_cancel_deinit(&w->cancel);
 	free(w);
 	s->wire = NULL;
+	return status;
 }
 
 bool kd__wire_is_open(const struct kd_session *s)
@@ -215,6 +227,15 @@ static void send_break(struct kd_session *s, uint64_t now)
 	w->break_outstanding = true;
 }
 
+static bool may_probe_by_reset(const struct kd_session *s, bool want_break)
+{
+	const struct kd__wire *w = s->wire;
+	uint32_t limit = kd_transport_info(w->transport)->max_resets; /* 0: none */
+
+	return s->state == KD_SESSION_CONNECTING && (w->probes == 0 || want_break) &&
+	       w->probes % 2 == 0 && (!limit || w->probe_resets < limit);
+}
+
 /*
  * While nobody answers: RESET (a halted target repeats its state), then, if the user wants to stop
  * a running one, a break-in byte and the silence that makes it count; then again. A target that was
@@ -227,8 +248,8 @@ static void probe(struct kd_session *s, uint64_t now)
 
 	if (now < w->next_probe)
 		return;
-	if (s->state == KD_SESSION_CONNECTING && (w->probes == 0 || want_break) &&
-	    w->probes % 2 == 0) {
+	if (may_probe_by_reset(s, want_break)) {
+		w->probe_resets++;
 		kd_link_reset(&w->link, now);
 		w->next_probe = now + (w->is_serial_line ? second : second / 4);
 	} else {
@@ -274,7 +295,7 @@ static void start_over(struct kd_session *s)
 	w->heard = w->has_stop = w->prompt_open = false;
 	w->pending_size = 0;
 	w->seen.restarted = true;
-	w->probes = 0;
+	w->probes = w->probe_resets = 0;
 	w->next_probe = kd_now_ns();
 	s->state = KD_SESSION_CONNECTING;
 }
@@ -306,6 +327,23 @@ static enum kd_status on_reconnected(struct kd_session *s)
 	return KD_OK;
 }
 
+/* A recording that ends early (the disk is full) is said once; the session goes on. */
+static void note_recording(struct kd_session *s)
+{
+	struct kd_error why = { 0 };
+	char text[sizeof why.text + 64];
+	enum kd_status status;
+
+	if (s->wire->recording_failed)
+		return;
+	status = kd_transport_tap_status(s->wire->transport, &why);
+	if (status == KD_OK || status == KD_E_NOT_FOUND)
+		return;
+	s->wire->recording_failed = true;
+	snprintf(text, sizeof text, "The recording ended early: %s", why.text);
+	kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_NOTICE }, text, strlen(text));
+}
+
 enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_error *err)
 {
 	struct kd__wire *w = s->wire;
@@ -320,6 +358,7 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 		return kd_error_set(err, KD_E_CANCELLED, 0, "cancelled");
 	}
 	speak(s, kd_now_ns());
+	note_recording(s);
 	mine = next_deadline(s, deadline);
 	status = kd_pump_run(&w->pump, mine, &event, err);
 	switch (status) {

@@ -10,7 +10,8 @@ struct kd_transport;
 /* Takes the transport over, also when it fails. */
 enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transport,
 			       struct kd_error *err);
-void kd__wire_destroy(struct kd_session *s);
+/* Fails only when a recording cannot be completed; all is closed and freed in any case. */
+enum kd_status kd__wire_destroy(struct kd_session *s, struct kd_error *err);
 
 /*
  * Let bytes flow until something was handled or `deadline` (monotonic ns). Prints and file

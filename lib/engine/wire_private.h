@@ -51,7 +51,8 @@ struct kd__wire {
 
 	uint64_t opened, next_probe, break_sent, request_limit;
 	bool break_outstanding, initial_break_done;
-	unsigned probes;
+	unsigned probes, probe_resets; /* since nobody was heard */
+	bool recording_failed;         /* and it was said */
 	uint8_t noise[KD__NOISE_KEPT];
 	size_t noise_size;
 

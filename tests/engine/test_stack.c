@@ -229,7 +229,7 @@ static void test_machine_frame(void **state)
 	assert_int_equal(walk(w, IMAGE + 0x1240, sp, &r, 64), KD_OK);
 	assert_int_equal(r.n, 3);
 	assert_true(r.frames[1].is_trap);
-	assert_int_equal(r.frames[1].trap_frame, STACK + 0x468);
+	assert_int_equal(r.frames[0].trap_frame, STACK + 0x468 - 0x168);
 	assert_int_equal(r.frames[1].pc, IMAGE + 0x1000);
 	assert_int_equal(r.frames[1].sp, STACK + 0x800);
 	assert_int_equal(r.frames[2].pc, IMAGE + 0x1150);
@@ -403,7 +403,7 @@ static void test_x86_trap(void **state)
 	assert_int_equal(walk32(w, IMAGE32 + 0x1520, trap - 0x20, trap, &r), KD_OK);
 	assert_in_range(r.n, 4, 4);
 	assert_true(r.frames[1].is_trap);
-	assert_int_equal(r.frames[1].trap_frame, trap);
+	assert_int_equal(r.frames[0].trap_frame, trap);
 	assert_int_equal(r.frames[1].pc, IMAGE32 + 0x1020);
 	assert_int_equal(r.frames[1].sp, trap + 0x74); /* no stack switch from the kernel */
 	assert_int_equal(r.frames[2].pc, IMAGE32 + 0x1110);
