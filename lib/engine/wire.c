@@ -14,7 +14,7 @@
 
 static const uint64_t second = UINT64_C(1000000000);
 static const uint64_t vm_ack_wait = UINT64_C(300000000);
-static const uint64_t vm_byte_gap = UINT64_C(100000000);
+static const uint64_t vm_byte_gap = UINT64_C(40000000);
 static const uint64_t break_retry = UINT64_C(
 	1500000000); /* a break-in byte needs silence after it */
 
