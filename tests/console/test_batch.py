@@ -43,6 +43,47 @@ def test_silent():
         check("byte" in done.stderr and "debug" in done.stderr, done.stderr)
 
 
+def resets_heard(folder, option):
+    """RESET packets that kd sends to somebody silent in 2.5 seconds."""
+    listener, path = silent_socket(folder)
+    with Kd(folder, ["-k", f"com:pipe,port={path}{option}", "-b", "--connect-timeout", "2.5"]) as kd:
+        peer, _ = listener.accept()
+        peer.settimeout(0.2)
+        heard = b""
+        while kd.process.poll() is None:
+            try:
+                heard += peer.recv(4096)
+            except TimeoutError:
+                pass
+        peer.close()
+    listener.close()
+    path.unlink()
+    return heard.count(b"iiii\x06\0")
+
+
+def test_resets():
+    """resets=N: so many RESETs while nobody answers, without it they go on"""
+    with Folder() as folder:
+        check(resets_heard(folder, ",resets=1") == 1, "resets=1")
+        check(resets_heard(folder, ",resets=0") > 1, "resets=0: no limit")
+
+
+def test_recording_ends():
+    """A recording that cannot go on: said, the session goes on"""
+    with Folder() as folder, Fake(folder, "--module", "demo.sys:0x6000") as target:
+        fifo = folder.path / "fifo"
+        os.mkfifo(fifo)
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        with Kd(folder, [*target.arguments, "--record", str(fifo), "--keep-going"]) as kd:
+            kd.wait_text("g lets")
+            os.close(reader)
+            kd.send("db demo L400; .echo went on")
+            kd.wait_text("went on")
+            kd.wait_text("recording ended early")
+            kd.process.stdin.close()
+            kd.wait_end()
+
+
 def test_interrupt_attach():
     """Ctrl-C while attaching: status 130 within 150 ms"""
     with Folder() as folder:
