@@ -319,7 +319,8 @@ static int debug(const struct options *o, const struct config *config, const str
 	int code;
 
 	init_console(c, o, config);
-	c->is_batch = !isatty(STDIN_FILENO) || (o->n_commands && ends_in_quit(o->commands[o->n_commands - 1]));
+	c->is_batch = !isatty(STDIN_FILENO) ||
+		      (o->n_commands && ends_in_quit(o->commands[o->n_commands - 1]));
 	if (push_startup(c, config, p->target, c->is_batch)) {
 		signals_start();
 		code = open_session(c, p);

@@ -14,8 +14,8 @@ enum { OPTION_COMMANDS_MAX = 32 };
 
 /* Values are borrowed from argv. */
 struct options {
-	const char *endpoint;     /* -k */
-	const char *target;       /* the word without a dash: a name of the config file */
+	const char *endpoint; /* -k */
+	const char *target;   /* the word without a dash: a name of the config file */
 	const char *commands[OPTION_COMMANDS_MAX]; /* -c, in their order */
 	size_t n_commands;
 	const char *script;       /* -cf */

@@ -80,8 +80,8 @@ static void accept_data(struct kd_link *l, const struct kd_packet_hdr *hdr, cons
 	}
 	if (is_stop(hdr->type)) {
 		/*
-		 * It listens now, and what we sent before it stopped has been read or eaten: the RESET
-		 * that attaching needs does not have to keep its distance.
+		 * It listens now, and what we sent before it stopped has been read or eaten: the
+		 * RESET that attaching needs does not have to keep its distance.
 		 */
 		l->break_sent = false;
 		if (!l->is_synced)

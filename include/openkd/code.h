@@ -56,7 +56,8 @@ struct kd_frame {
 	bool is_trap;          /**< reached through a machine frame */
 	bool is_scanned;       /**< found by scanning: doubtful */
 	bool has_function_entry;
-	uint64_t trap_frame; /**< of a trap handler: address of its KTRAP_FRAME (`.trap` takes it); else 0 */
+	uint64_t trap_frame; /**< of a trap handler: address of its KTRAP_FRAME (`.trap` takes it);
+				else 0 */
 };
 
 /**
