@@ -436,13 +436,17 @@ def test_prompt():
 def test_first_load():
     """-d: a stop at the first module load"""
     with Folder() as folder, Fake(folder, "--module", "demo.sys:0x6000") as target:
-        target.tell("load 1")
-        done = run_kd(folder, [*target.arguments, "-d", "-c", "g; .lastevent; q", "--json"])
-        reasons = [json.loads(l)["stop"]["reason"] for l in done.stdout.splitlines()
-                   if '"cmd":"g"' in l and json.loads(l)["stop"]]
-        first = [json.loads(l) for l in done.stdout.splitlines()][:4]
-        check("module" in reasons or any("stop" in o and o["stop"]["reason"] == "module"
-                                         for o in first if o.get("stop")), done.stdout)
+        with Kd(folder, [*target.arguments, "-d", "--json"]) as kd:
+            while kd.next_json()["event"] != "stop":
+                pass
+            kd.send("g")
+            target.tell("load 1")
+            seen = kd.next_json()
+            while "cmd" not in seen:
+                seen = kd.next_json()
+            check(seen["stop"]["reason"] == "module", seen)
+            kd.process.stdin.close()
+            check(kd.wait_end() == 0, kd.errors)
 
 
 def test_record():
