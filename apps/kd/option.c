@@ -181,8 +181,11 @@ static bool store(struct options *o, const struct option_spec *s, const char *wo
 
 	switch (s->kind) {
 	case FLAG: *(bool *)field = true; return true;
-	case SCRIPT_REPEAT: o->script_repeats = true; /* fallthrough */
-	case TEXT: *(const char **)field = value; return true;
+	case SCRIPT_REPEAT:
+	case TEXT:
+		o->script_repeats |= s->kind == SCRIPT_REPEAT;
+		*(const char **)field = value;
+		return true;
 	case COMMANDS: return store_commands(o, value, message, size);
 	case SECONDS:
 		if (parse_seconds(value, field))
@@ -330,14 +333,18 @@ static void rst_definition(FILE *to, const char *name, const char *text)
 
 void options_help_rst(FILE *to)
 {
+	const char *end;
+
 	fprintf(to, ".. Written by `kd --help-rst`; a test compares. Edit apps/kd/option.c.\n\n");
 	rst_title(to, "kd", '=');
 	rst_title(to, "debug a Windows (NT) kernel over the KD protocol", '-');
 	fprintf(to, ":Manual section: 1\n\n");
 	rst_title(to, "SYNOPSIS", '~');
 	fprintf(to, "::\n\n");
-	for (const char *line = usage; *line; line += strcspn(line, "\n") + 1)
-		fprintf(to, "    %.*s\n", (int)strcspn(line, "\n"), line);
+	for (const char *line = usage; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		fprintf(to, "    %.*s\n", (int)(end - line), line);
+	}
 	fputs("\n", to);
 	rst_title(to, "DESCRIPTION", '~');
 	fprintf(to,

@@ -117,8 +117,8 @@ static void test_a_conversation_in_any_chunks(void **state)
 		"KD_ACKNOWLEDGE",
 		"GET_VERSION",
 		"KD_ACKNOWLEDGE",
-		"GET_VERSION reply return_status=0x00000000 SUCCESS major=0xf minor=9600 "
-		"protocol=6 machine=0x8664 max_manipulate=0x31 kern_base=0xfffff8026bc18000",
+		("GET_VERSION reply return_status=0x00000000 SUCCESS major=0xf minor=9600 "
+		 "protocol=6 machine=0x8664 max_manipulate=0x31 kern_base=0xfffff8026bc18000"),
 		"READ_VIRTUAL address=0xfffff8026bee22d0 count=16",
 		"CONTINUE2 continue_status=0x00010002 DBG_CONTINUE trace_flag=1 dr7=0x400",
 		"IO_GET_STRING reply text=\"b\"",
