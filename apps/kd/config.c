@@ -84,6 +84,7 @@ static bool set_key(void *base, const struct key *keys, size_t n, const char *na
 		if (strcmp(keys[i].name, name) == 0) {
 			free(*field);
 			*field = app_strdup(value);
+			text_free(&known);
 			return true;
 		}
 		text_printf(&known, "%s%s", i ? ", " : "", keys[i].name);

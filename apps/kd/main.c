@@ -308,8 +308,6 @@ static int open_session(struct console *c, const struct plan *p)
 	signals_set_session(c->session);
 	c->watch = watch_create();
 	code = c->watch ? serve_session(c, p) : fail(EXIT_CONNECT, "no thread to be had");
-	free_console(c);
-	kd_session_destroy(c->session);
 	return code;
 }
 
@@ -325,9 +323,10 @@ static int debug(const struct options *o, const struct config *config, const str
 		signals_start();
 		code = open_session(c, p);
 	} else {
-		free_console(c);
 		code = EXIT_USAGE;
 	}
+	free_console(c);
+	kd_session_destroy(c->session);
 	free(c);
 	return code;
 }
