@@ -156,6 +156,18 @@ def test_reboot_command():
         check("back" in done.stdout, done.stdout)
 
 
+def test_crash_command():
+    """.crash: the crash is stopped at, .bugcheck tells it, status 6; the guest restarts after it"""
+    with Folder() as folder, Guest(folder, "--smp", "1") as guest:
+        done = run_kd(folder, [*guest.arguments, "--wait-timeout", "30", "-c",
+                               "bp demo!DemoTick; g; .crash; .bugcheck; k; q"])
+        check(done.returncode == 6, f"status {done.returncode} {done.stderr}")
+        for text in ("Fatal System Error: 0x000000e2", "Bugcheck code 000000E2",
+                     "nt!KeBugCheckEx"):
+            check(text in done.stdout, f"no {text!r} in {done.stdout}")
+        wait_for("the restart", lambda: "STOP: 0x000000e2" in guest.says(), 10)
+
+
 def test_pause():
     """QEMU is paused for two seconds while the target runs, and while a command waits"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
