@@ -50,15 +50,15 @@ bool kd__breaks_has_execute(const struct kd_session *s, uint64_t address)
 	return false;
 }
 
-uint64_t kd__breaks_dr7(const struct kd_session *s, uint64_t except_pc)
+uint64_t kd__breaks_dr7(const struct kd_session *s, const struct kd__except *except)
 {
 	uint64_t dr7 = dr7_idle;
 
 	for (int i = 0; i < KD__SLOTS; i++) {
 		const struct slot *slot = &s->breaks->slots[i];
 
-		if (!slot->size || (except_pc && slot->kind == KD_BREAKPOINT_EXECUTE &&
-				    slot->address == except_pc))
+		if (!slot->size || (except && slot->kind == KD_BREAKPOINT_EXECUTE &&
+				    kd__except_has(except, slot->address)))
 			continue;
 		dr7 |= slot_bits(slot, i);
 	}
@@ -88,8 +88,11 @@ static bool assign(struct kd_session *s)
 	return changed;
 }
 
+/* On all processors, also after one was refused; the first failure is returned. */
 static enum kd_status write_all(struct kd_session *s, struct kd_error *err)
 {
+	enum kd_status first = KD_OK;
+
 	for (uint32_t cpu = 0; cpu < s->n_processors; cpu++) {
 		for (int i = 0; i < KD__SLOTS; i++) {
 			char name[8];
@@ -97,20 +100,21 @@ static enum kd_status write_all(struct kd_session *s, struct kd_error *err)
 			enum kd_status status;
 
 			snprintf(name, sizeof name, "kdr%d", i);
-			status = kd__regs_get(s, cpu, name, &now, err);
+			status = kd__regs_get(s, cpu, name, &now, first == KD_OK ? err : NULL);
 			if (status == KD_OK && now != s->breaks->slots[i].address)
 				status = kd__regs_set(s, cpu, name, s->breaks->slots[i].address,
-						      err);
-			if (status != KD_OK)
-				return status;
+						      first == KD_OK ? err : NULL);
+			first = first == KD_OK ? status : first;
+			if (status != KD_OK && status != KD_E_TARGET)
+				return first; /* not refused but unheard */
 		}
 	}
-	return KD_OK;
+	return first;
 }
 
 enum kd_status kd__slots_write(struct kd_session *s, struct kd_error *err)
 {
-	bool changed = assign(s), any = kd__breaks_dr7(s, 0) != dr7_idle;
+	bool changed = assign(s), any = kd__breaks_dr7(s, NULL) != dr7_idle;
 	enum kd_status status;
 
 	if (!any && !s->breaks->slots_used)
@@ -125,10 +129,13 @@ enum kd_status kd__slots_write(struct kd_session *s, struct kd_error *err)
 
 enum kd_status kd__slots_clear(struct kd_session *s, struct kd_error *err)
 {
+	enum kd_status status;
+
 	for (int i = 0; i < KD__SLOTS; i++)
 		s->breaks->slots[i] = (struct slot){ 0 };
 	if (!s->breaks->slots_used)
 		return KD_OK;
-	s->breaks->slots_used = false;
-	return write_all(s, err);
+	status = write_all(s, err);
+	s->breaks->slots_used = status != KD_OK;
+	return status;
 }

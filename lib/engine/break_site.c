@@ -14,17 +14,36 @@ static struct site *site_find(const struct kd_session *s, uint64_t address)
 	return NULL;
 }
 
+static bool is_same_journal(const struct kd__breaks *k, const struct kd__journal_entry *entries,
+			    size_t n)
+{
+	for (size_t i = 0; i < n && n == k->n_journalled; i++)
+		if (entries[i].address != k->journalled[i].address ||
+		    entries[i].original != k->journalled[i].original)
+			return false;
+	return n == k->n_journalled;
+}
+
+/*
+ * What may be planted until the next stop, on disk before any of it is. Entries of a debugger
+ * before us that could not be repaired yet stay in it.
+ */
 static void journal(struct kd_session *s)
 {
-	struct kd__journal_entry entries[KD__SITES];
+	struct kd__breaks *k = s->breaks;
+	struct kd__journal_entry entries[KD__SITES + KD__LEFT_OVERS] = { 0 };
 	size_t n = 0;
 
-	for (size_t i = 0; i < s->breaks->n_sites; i++) {
-		const struct site *site = &s->breaks->sites[i];
-
-		if (site->handle && site->has_original)
-			entries[n++] = (struct kd__journal_entry){ site->address, site->original };
-	}
+	for (size_t i = 0; i < k->n_sites; i++)
+		if (k->sites[i].has_original)
+			entries[n++] = (struct kd__journal_entry){ k->sites[i].address,
+								   k->sites[i].original };
+	for (size_t i = 0; i < k->n_left_overs; i++)
+		entries[n++] = k->left_overs[i];
+	if (is_same_journal(k, entries, n))
+		return;
+	memcpy(k->journalled, entries, n * sizeof entries[0]);
+	k->n_journalled = n;
 	kd__journal_write(s, entries, n);
 }
 
@@ -76,23 +95,25 @@ static enum kd_status write_breakpoint(struct kd_session *s, struct site *site,
 
 static enum kd_status plant(struct kd_session *s, struct site *site, struct kd_error *err)
 {
-	enum kd_status status;
+	enum kd_status status = write_breakpoint(s, site, err);
 
-	if (!site->has_original)
-		site->has_original = kd_memory_read(s, site->address, &site->original, 1, NULL,
-						    NULL) == KD_OK;
-	status = write_breakpoint(s, site, err);
-	if (status == KD_E_TARGET) {
-		/* Full, or an entry that we lost track of: start from an empty table. */
-		status = kd__breaks_clear_table(s, err);
-		if (status == KD_OK)
-			status = write_breakpoint(s, site, err);
-		if (status == KD_E_TARGET)
-			kd_error_set(err, status, site->address,
-				     "the target refused a breakpoint at 0x%llx",
-				     (unsigned long long)site->address);
-	}
+	if (status == KD_E_TARGET)
+		kd_error_set(err, status, site->address,
+			     "the target refused a breakpoint at 0x%llx",
+			     (unsigned long long)site->address);
 	return status;
+}
+
+/* As the stopped processor sees them: that is where the target plants. */
+static void read_originals(struct kd_session *s)
+{
+	for (size_t i = 0; i < s->breaks->n_sites; i++) {
+		struct site *site = &s->breaks->sites[i];
+
+		if (!site->has_original)
+			site->has_original = kd__memory_read_here(s, site->address, &site->original,
+								  1, NULL, NULL) == KD_OK;
+	}
 }
 
 static enum kd_status want(struct kd_session *s, uint64_t address, struct kd_error *err)
@@ -111,7 +132,7 @@ static enum kd_status want(struct kd_session *s, uint64_t address, struct kd_err
 }
 
 /* Sites that nothing wants any more go; wanted ones exist. */
-static enum kd_status update(struct kd_session *s, bool *changed, struct kd_error *err)
+static enum kd_status update(struct kd_session *s, struct kd_error *err)
 {
 	struct kd__breaks *k = s->breaks;
 	enum kd_status status = KD_OK;
@@ -120,7 +141,6 @@ static enum kd_status update(struct kd_session *s, bool *changed, struct kd_erro
 		if (kd__breaks_has_site(s, k->sites[i].address))
 			continue;
 		status = restore(s, &k->sites[i], err);
-		*changed = true;
 		if (status == KD_OK)
 			drop(k, i);
 	}
@@ -135,28 +155,48 @@ static enum kd_status update(struct kd_session *s, bool *changed, struct kd_erro
 	return status;
 }
 
-enum kd_status kd__breaks_plant(struct kd_session *s, uint64_t except_pc, struct kd_error *err)
+bool kd__except_has(const struct kd__except *e, uint64_t address)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (e->at[i] == address)
+			return true;
+	return false;
+}
+
+static enum kd_status plant_missing(struct kd_session *s, const struct kd__except *except,
+				    struct kd_error *err)
 {
 	struct kd__breaks *k = s->breaks;
-	bool changed = false;
-	enum kd_status status = update(s, &changed, err);
+	enum kd_status status = KD_OK;
 
 	for (size_t i = 0; i < k->n_sites && status == KD_OK; i++) {
 		struct site *site = &k->sites[i];
 
-		if (except_pc && site->address == except_pc) {
-			changed |= site->handle != 0;
+		if (kd__except_has(except, site->address))
 			status = restore(s, site, err);
-		} else if (!site->handle) {
-			changed |= !site->has_original;
+		else if (!site->handle)
 			status = plant(s, site, err);
-		}
 	}
-	if (changed)
-		journal(s);
-	if (status == KD_OK)
-		status = kd__slots_write(s, err);
 	return status;
+}
+
+enum kd_status kd__breaks_plant(struct kd_session *s, const struct kd__except *except,
+				struct kd_error *err)
+{
+	enum kd_status status = update(s, err);
+
+	if (status != KD_OK)
+		return status;
+	read_originals(s);
+	journal(s);
+	status = plant_missing(s, except, err);
+	if (status == KD_E_TARGET) {
+		/* Full, or an entry that we lost track of: all anew in an empty table. */
+		status = kd__breaks_clear_table(s, err);
+		if (status == KD_OK)
+			status = plant_missing(s, except, err);
+	}
+	return status == KD_OK ? kd__slots_write(s, err) : status;
 }
 
 enum kd_status kd__breaks_unplant_range(struct kd_session *s, uint64_t address, uint64_t size,
@@ -175,18 +215,20 @@ enum kd_status kd__breaks_unplant_range(struct kd_session *s, uint64_t address, 
 	return status;
 }
 
+/* The journal keeps what is out only for a while: it says what may be there, not what is. */
 enum kd_status kd__breaks_unplant_all(struct kd_session *s, struct kd_error *err)
 {
-	enum kd_status status = KD_OK;
-	bool any = false;
+	enum kd_status first = KD_OK;
 
-	for (size_t i = 0; i < s->breaks->n_sites && status == KD_OK; i++) {
-		any |= s->breaks->sites[i].handle != 0;
-		status = restore(s, &s->breaks->sites[i], err);
+	for (size_t i = 0; i < s->breaks->n_sites; i++) {
+		enum kd_status status = restore(s, &s->breaks->sites[i],
+						first == KD_OK ? err : NULL);
+
+		first = first == KD_OK ? status : first;
+		if (status != KD_OK && status != KD_E_MALFORMED)
+			break; /* nobody hears us any more */
 	}
-	if (any && status == KD_OK)
-		kd__journal_write(s, NULL, 0);
-	return status;
+	return first;
 }
 
 enum kd_status kd__breaks_clear_table(struct kd_session *s, struct kd_error *err)
@@ -201,7 +243,8 @@ enum kd_status kd__breaks_clear_table(struct kd_session *s, struct kd_error *err
 		if (status != KD_OK)
 			return status;
 	}
-	kd__sites_forget(s);
+	for (size_t i = 0; i < s->breaks->n_sites; i++)
+		s->breaks->sites[i].handle = 0;
 	return KD_OK;
 }
 
@@ -209,6 +252,16 @@ void kd__sites_forget(struct kd_session *s)
 {
 	s->breaks->n_sites = 0;
 	s->breaks->slots_written = false;
+}
+
+void kd__breaks_note_lost(struct kd_session *s)
+{
+	s->breaks->maybe_planted |= kd__breaks_any_planted(s);
+}
+
+void kd__breaks_note_clean(struct kd_session *s)
+{
+	s->breaks->maybe_planted = false;
 }
 
 void kd__sites_forget_range(struct kd_session *s, uint64_t base, uint64_t size)
@@ -265,9 +318,14 @@ void kd__breaks_drop_temps(struct kd_session *s)
 enum kd_status kd__breaks_withdraw(struct kd_session *s, struct kd_error *err)
 {
 	enum kd_status status = kd__breaks_unplant_all(s, err);
+	enum kd_status slots = kd__slots_clear(s, status == KD_OK ? err : NULL);
 
 	kd__breaks_drop_temps(s);
-	return status == KD_OK ? kd__slots_clear(s, err) : status;
+	if (status == KD_OK) {
+		kd__sites_forget(s);
+		journal(s);
+	}
+	return status == KD_OK ? slots : status;
 }
 
 bool kd__breaks_any_planted(const struct kd_session *s)
@@ -275,5 +333,5 @@ bool kd__breaks_any_planted(const struct kd_session *s)
 	for (size_t i = 0; i < s->breaks->n_sites; i++)
 		if (s->breaks->sites[i].handle)
 			return true;
-	return s->breaks->slots_used;
+	return s->breaks->slots_used || s->breaks->maybe_planted;
 }

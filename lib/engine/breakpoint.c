@@ -67,6 +67,21 @@ void kd__breaks_on_restart(struct kd_session *s)
 	}
 }
 
+void kd__breaks_disable_unnamed(struct kd_session *s)
+{
+	for (size_t i = 0; i < s->breaks->n; i++) {
+		struct brk *b = s->breaks->list[i];
+
+		if (b->expression || !b->pub.is_enabled)
+			continue;
+		b->pub.is_enabled = false;
+		kd__events_notice(s,
+				  "breakpoint %d was disabled: its address may mean something else "
+				  "after the restart (be %d enables it)",
+				  b->pub.id, b->pub.id);
+	}
+}
+
 static bool is_code(const struct brk *b)
 {
 	return b->pub.kind == KD_BREAKPOINT_CODE;

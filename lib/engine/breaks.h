@@ -10,10 +10,23 @@
 
 #include "lib/engine/engine.h"
 
-enum { KD__TEMPS = 10 }; /* the engine's own: g ADDRESS..., step over, gu */
+enum {
+	KD__TEMPS = 10,  /* the engine's own: g ADDRESS..., step over, gu */
+	KD__EXCEPT = 16, /* processors that step off a breakpoint at one time */
+};
 
-/* Plant what should be there, except at `except_pc` (0: nothing is left out). */
-enum kd_status kd__breaks_plant(struct kd_session *s, uint64_t except_pc, struct kd_error *err);
+/* Addresses where nothing is planted for now: a processor has still to step off them. */
+struct kd__except {
+	uint64_t at[KD__EXCEPT];
+	size_t n;
+};
+
+bool kd__except_has(const struct kd__except *except, uint64_t address);
+
+/* Plant what should be there, except at `except`. The journal is written first. */
+enum kd_status kd__breaks_plant(struct kd_session *s, const struct kd__except *except,
+				struct kd_error *err);
+/* All code breakpoints out; goes on after a failure and returns the first. */
 enum kd_status kd__breaks_unplant_all(struct kd_session *s, struct kd_error *err);
 /* Nothing of ours stays in the target: code breakpoints and debug registers (detach). */
 enum kd_status kd__breaks_withdraw(struct kd_session *s, struct kd_error *err);
@@ -25,15 +38,23 @@ enum kd_status kd__breaks_clear_table(struct kd_session *s, struct kd_error *err
 void kd__breaks_hide(const struct kd_session *s, uint64_t address, uint8_t *bytes, size_t size);
 /* The target deleted what lies in [pc, pc + count). */
 void kd__breaks_note_stream(struct kd_session *s, uint64_t pc, uint32_t count);
-/* Something of ours is in the target; drop the user's whole list (after withdrawing). */
+/* Another boot: an address that no expression stands behind means something else in it. */
+void kd__breaks_disable_unnamed(struct kd_session *s);
+/*
+ * The connection was opened anew: what was planted may still be. The target is known to hold
+ * nothing of ours: a new boot, or its table was cleared.
+ */
+void kd__breaks_note_lost(struct kd_session *s);
+void kd__breaks_note_clean(struct kd_session *s);
+/* Something of ours is, or may be, in the target; drop the user's list (after withdrawing). */
 bool kd__breaks_any_planted(const struct kd_session *s);
 void kd__breaks_forget_all(struct kd_session *s);
 /* A code breakpoint (the user's or temporary) wants to be at this address. */
 bool kd__breaks_has_site(const struct kd_session *s, uint64_t address);
 /* An execute breakpoint in a debug register is at this address. */
 bool kd__breaks_has_execute(const struct kd_session *s, uint64_t address);
-/* DR7 for Continue2; without execute breakpoints at `except_pc`. */
-uint64_t kd__breaks_dr7(const struct kd_session *s, uint64_t except_pc);
+/* DR7 for Continue2; without execute breakpoints at `except` (NULL: all). */
+uint64_t kd__breaks_dr7(const struct kd_session *s, const struct kd__except *except);
 
 /* Temporary sites; at most KD__TEMPS. */
 enum kd_status kd__breaks_add_temp(struct kd_session *s, uint64_t address, struct kd_error *err);

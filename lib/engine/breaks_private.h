@@ -9,6 +9,7 @@
 enum {
 	KD__SITES = 32, /* the target's table */
 	KD__SLOTS = 4,  /* debug registers */
+	KD__LEFT_OVERS = 32,
 };
 
 struct brk {
@@ -37,6 +38,12 @@ struct kd__breaks {
 	size_t n_sites;
 	uint64_t temps[KD__TEMPS];
 	size_t n_temps;
+
+	struct kd__journal_entry left_overs[KD__LEFT_OVERS]; /* of a journal: not repaired yet */
+	size_t n_left_overs;
+	struct kd__journal_entry journalled[KD__SITES + KD__LEFT_OVERS]; /* what is on disk */
+	size_t n_journalled;
+	bool maybe_planted; /* the connection was lost while something was planted */
 
 	struct slot slots[KD__SLOTS];
 	bool slots_written; /* the target's debug registers hold `slots` */

@@ -5,6 +5,7 @@
  * through the hooks at the end; it never looks into another part's struct.
  *
  *   session.c    life and state, wait loop        request.c   one request, its answer, recovery
+ *   leave.c      how a session ends
  *   stop.c       what a state change means        execute.c   go, step, plans
  *   memory.c     cache of this stop               translate.c page walk
  *   register.c, arch_*.c                          breakpoint.c, journal.c
@@ -13,6 +14,8 @@
  */
 #ifndef KD_LIB_ENGINE_ENGINE_H
 #define KD_LIB_ENGINE_ENGINE_H
+
+#include <stdatomic.h>
 
 #include <openkd/breakpoint.h>
 #include <openkd/code.h>
@@ -29,6 +32,7 @@
 #include "core/wire/context.h"
 #include "core/wire/message.h"
 #include "lib/base.h"
+#include "lib/io/wait.h"
 
 struct kd__arch;    /* arch.h: what differs between machines */
 struct kd__wire;    /* request.c: transport, link, pump, exchange */
@@ -57,6 +61,10 @@ struct kd_session {
 	bool journal_failed;         /* told once */
 	const struct kd__arch *arch; /* by machine; never NULL after the first stop */
 	struct kd_session_counters counters;
+
+	/* Set by other threads and signal handlers, as long as the session lives. */
+	atomic_bool break_wanted, cancel_wanted;
+	struct kd_cancel wake; /* ends a wait; the flags tell why */
 
 	struct kd__wire *wire;
 	struct kd__memory *memory;

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_QUEUED = 4096, MAX_TEXT = 64 * 1024 };
+enum {
+	MAX_QUEUED = 4096,
+	MAX_TEXT = 64 * 1024,
+	MAX_BYTES = 8 << 20, /* of text */
+	RESERVED = 256,      /* places that only what changes the state may take */
+};
 
 struct node {
 	struct node *next;
@@ -16,7 +21,7 @@ struct node {
 struct kd__events {
 	struct node *first, **last;
 	struct node *handed_out; /* its strings are the caller's until the next call */
-	size_t n;
+	size_t n, bytes;
 	uint64_t dropped;
 };
 
@@ -61,23 +66,47 @@ void kd__events_on_restart(struct kd_session *s)
 	(void)s;
 }
 
-/* A flood of prints must not grow us: the oldest print goes. */
-static void drop_oldest_print(struct kd__events *q)
+static bool is_full(const struct kd__events *q, size_t size)
 {
-	struct node **at = &q->first;
+	return q->n >= MAX_QUEUED || q->bytes + size > MAX_BYTES;
+}
+
+/* A flood must not grow us: the oldest print goes. False: there is none. */
+static bool drop_oldest_print(struct kd__events *q)
+{
+	struct node **at = &q->first, *victim;
 
 	while (*at && (*at)->event.kind != KD_EVENT_PRINT)
 		at = &(*at)->next;
-	if (!*at)
-		return;
-	struct node *victim = *at;
-
+	victim = *at;
+	if (!victim)
+		return false;
 	*at = victim->next;
 	if (q->last == &victim->next)
 		q->last = at;
-	free(victim);
 	q->n--;
+	q->bytes -= victim->event.text_size;
 	q->dropped++;
+	free(victim);
+	return true;
+}
+
+static bool changes_state(enum kd_event_kind kind)
+{
+	return kind == KD_EVENT_STOP || kind == KD_EVENT_RESTART || kind == KD_EVENT_LOST ||
+	       kind == KD_EVENT_CONNECTED;
+}
+
+/* Room for one more; false: this event is dropped itself. */
+static bool make_room(struct kd__events *q, enum kd_event_kind kind, size_t size)
+{
+	while (is_full(q, size))
+		if (!drop_oldest_print(q))
+			break;
+	if (!is_full(q, size) || (changes_state(kind) && q->n < MAX_QUEUED + RESERVED))
+		return true;
+	q->dropped++;
+	return false;
 }
 
 void kd__events_push(struct kd_session *s, struct kd_event event, const char *text, size_t size)
@@ -86,8 +115,8 @@ void kd__events_push(struct kd_session *s, struct kd_event event, const char *te
 	struct node *n;
 
 	size = text ? KD_MIN(size, (size_t)MAX_TEXT) : 0;
-	if (q->n >= MAX_QUEUED)
-		drop_oldest_print(q);
+	if (!make_room(q, event.kind, size))
+		return;
 	n = malloc(sizeof *n + size + 1);
 	if (!n)
 		return; /* an event less is better than a target left frozen by an abort */
@@ -102,6 +131,7 @@ void kd__events_push(struct kd_session *s, struct kd_event event, const char *te
 	*q->last = n;
 	q->last = &n->next;
 	q->n++;
+	q->bytes += size;
 }
 
 void kd__events_notice(struct kd_session *s, const char *fmt, ...)
@@ -132,7 +162,7 @@ bool kd__events_next(struct kd_session *s, struct kd_event *ret)
 		uint64_t dropped = q->dropped;
 
 		q->dropped = 0;
-		kd__events_notice(s, "%llu prints were dropped: nobody fetched them",
+		kd__events_notice(s, "%llu prints or notices were dropped: nobody fetched them",
 				  (unsigned long long)dropped);
 		n = q->first;
 	}
@@ -142,6 +172,7 @@ bool kd__events_next(struct kd_session *s, struct kd_event *ret)
 	if (!q->first)
 		q->last = &q->first;
 	q->n--;
+	q->bytes -= n->event.text_size;
 	q->handed_out = n;
 	*ret = n->event;
 	return true;

@@ -17,24 +17,45 @@
 #include "lib/engine/arch.h"
 #include "lib/engine/breaks.h"
 #include "lib/engine/event.h"
+#include "lib/engine/memory.h"
 #include "lib/engine/register.h"
+#include "lib/engine/stop.h"
 #include "lib/engine/wire.h"
 
 enum goal { GOAL_GO, GOAL_STEP };
+
+/* A thread that was resumed with the trace flag. */
+struct tracer {
+	uint64_t thread; /* 0: unknown, the processor tells */
+	uint32_t processor;
+	uint64_t off; /* the breakpoint it steps off; 0: none */
+	bool is_goal; /* its step is the user's */
+};
+
+/*
+ * Tracers that have not made their step yet, because another processor stopped before. They outlive
+ * plans: what they step off stays out, and their late step is not taken for somebody else's.
+ */
+struct late {
+	struct tracer list[KD__EXCEPT - 1];
+	size_t n;
+};
 
 struct kd__plan {
 	enum goal goal;
 	enum kd_go how;
 	enum kd_step kind;
 	bool into;
-	uint64_t address;    /* STEP_TO_ADDRESS */
-	bool is_set;         /* there is something for gc to go on with */
-	bool off_site;       /* the single step under way only leaves a breakpoint */
-	bool tracing;        /* the last resume had the trace flag set */
-	bool use_temp;       /* the step under way ends at a temporary breakpoint */
-	uint64_t temp;       /* its address */
-	uint64_t thread, sp; /* who it belongs to: recursion and other threads don't count */
-	bool sp_above;       /* gu: the stack pointer must have grown beyond sp */
+	uint64_t address;     /* STEP_TO_ADDRESS */
+	bool is_set;          /* there is something for gc to go on with */
+	bool off_site;        /* the single step under way only leaves a breakpoint */
+	bool tracing;         /* the last resume had the trace flag set */
+	bool use_temp;        /* the step under way ends at a temporary breakpoint */
+	uint64_t temp;        /* its address */
+	uint64_t thread, sp;  /* who it belongs to: recursion and other threads don't count */
+	bool sp_above;        /* gu: the stack pointer must have grown beyond sp */
+	struct tracer tracer; /* tracing: who */
+	struct late late;
 };
 
 enum kd_status kd__plan_create(struct kd_session *s)
@@ -49,9 +70,59 @@ void kd__plan_destroy(struct kd_session *s)
 	s->plan = NULL;
 }
 
+static bool is_by(const struct kd_session *s, const struct tracer *t)
+{
+	return t->thread ? t->thread == s->stop.thread : t->processor == s->owner;
+}
+
+static void late_add(struct late *l, const struct tracer *t)
+{
+	if (l->n == KD_ARRAY_LEN(l->list)) /* the oldest can no longer come */
+		memmove(l->list, l->list + 1, --l->n * sizeof l->list[0]);
+	l->list[l->n++] = *t;
+}
+
+/* Is the stop by one of them? It is no longer late then. */
+static bool late_take(struct kd_session *s, struct tracer *ret)
+{
+	struct late *l = &s->plan->late;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (!is_by(s, &l->list[i]))
+			continue;
+		*ret = l->list[i];
+		memmove(l->list + i, l->list + i + 1, (--l->n - i) * sizeof l->list[0]);
+		return true;
+	}
+	return false;
+}
+
+static bool late_has_goal(const struct late *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->list[i].is_goal)
+			return true;
+	return false;
+}
+
+/* Another processor stopped before the one that traces made its step. */
 void kd__plan_on_stop(struct kd_session *s)
 {
-	(void)s;
+	struct kd__plan *p = s->plan;
+
+	if (!p->tracing || is_by(s, &p->tracer))
+		return;
+	late_add(&p->late, &p->tracer);
+	p->tracing = p->off_site = false;
+}
+
+/* A new plan; who is late stays late, but not for the goal before. */
+static void plan_set(struct kd_session *s, struct kd__plan plan)
+{
+	plan.late = s->plan->late;
+	for (size_t i = 0; i < plan.late.n; i++)
+		plan.late.list[i].is_goal = false;
+	*s->plan = plan;
 }
 
 void kd__plan_on_resume(struct kd_session *s)
@@ -62,11 +133,12 @@ void kd__plan_on_resume(struct kd_session *s)
 void kd__plan_on_restart(struct kd_session *s)
 {
 	kd__plan_forget(s);
+	s->plan->late.n = 0;
 }
 
 void kd__plan_forget(struct kd_session *s)
 {
-	*s->plan = (struct kd__plan){ .goal = GOAL_GO };
+	plan_set(s, (struct kd__plan){ .goal = GOAL_GO });
 	kd__breaks_drop_temps(s);
 }
 
@@ -76,7 +148,11 @@ void kd__plan_suspend(struct kd_session *s)
 	kd__breaks_drop_temps(s);
 }
 
-/* --- the PC rule: an instruction that stopped the target and is not ours is passed by us --- */
+/*
+ * The PC rule: an instruction that stopped the target and is not ours is passed by us. The
+ * instruction stream of the state change shows what is really there: the target takes our
+ * breakpoints out of it before.
+ */
 
 /* x86 and x64: int 2Ch raises an assertion; its address is reported, as an int3's is. */
 static const uint8_t assertion[] = { 0xCD, 0x2C };
@@ -102,7 +178,7 @@ static enum kd_status pass_hardcoded(struct kd_session *s, struct kd_error *err)
 	const uint8_t *bytes;
 	size_t size;
 
-	if (!s->arch || kd__regs_pc_changed(s) || kd__breaks_has_site(s, s->stop.pc))
+	if (!s->arch || kd__regs_pc_changed(s))
 		return KD_OK;
 	size = stopping_instruction(s, &bytes);
 	if (!size || report->n_stream < size || memcmp(report->stream, bytes, size))
@@ -227,43 +303,81 @@ static enum kd_status prepare_step(struct kd_session *s, struct kd_error *err)
 	return KD_OK;
 }
 
+static bool is_at_site(const struct kd_session *s, uint64_t pc)
+{
+	return kd__breaks_has_site(s, pc) || kd__breaks_has_execute(s, pc);
+}
+
+static void except_late(struct kd__except *except, const struct late *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->list[i].off)
+			except->at[except->n++] = l->list[i].off;
+}
+
+/* The thread that stopped is to make the plan's step, and by the trace flag. */
+static bool steps_now(const struct kd__plan *p)
+{
+	return p->goal == GOAL_STEP && !p->use_temp && !late_has_goal(&p->late);
+}
+
+/* With the eyes of the stopped processor, whatever process the user looks at. */
+static enum kd_status here(struct kd_session *s,
+			   enum kd_status (*fn)(struct kd_session *, struct kd_error *),
+			   struct kd_error *err)
+{
+	uint64_t directory = kd__memory_directory(s);
+	enum kd_status status;
+
+	kd__memory_set_directory(s, 0);
+	status = fn(s, err);
+	kd__memory_set_directory(s, directory);
+	return status;
+}
+
 enum kd_status kd__execute_resume(struct kd_session *s, struct kd_error *err)
 {
 	struct kd__plan *p = s->plan;
 	uint32_t how = continue_status(s);
-	uint64_t pc, except;
-	bool at_site, want_trace = false;
+	struct kd__except except = { 0 };
+	struct tracer mine;
+	bool is_mine, off;
 	enum kd_status status = pass_hardcoded(s, err);
 
-	if (status == KD_OK && p->goal == GOAL_STEP && !p->use_temp)
-		status = prepare_step(s, err);
+	late_take(s, &mine); /* it stopped for another reason: its step is over */
+	if (status == KD_OK && steps_now(p))
+		status = here(s, prepare_step, err);
 	if (status != KD_OK)
 		return status;
-	pc = s->stop.pc;
-	at_site = kd__breaks_has_site(s, pc) || kd__breaks_has_execute(s, pc);
-	want_trace = p->goal == GOAL_STEP && !p->use_temp;
-	except = at_site && (int32_t)how >= 0 ? pc : 0;
-	p->off_site = except && !want_trace;
-	p->tracing = want_trace || p->off_site;
-	status = kd__breaks_plant(s, except, err);
+	is_mine = steps_now(p);
+	off = (int32_t)how >= 0 && is_at_site(s, s->stop.pc);
+	except_late(&except, &p->late);
+	if (off)
+		except.at[except.n++] = s->stop.pc;
+	status = kd__breaks_plant(s, &except, err);
 	if (status != KD_OK)
 		return status;
+	p->off_site = off && !is_mine;
+	p->tracing = is_mine || off;
+	p->tracer = (struct tracer){ s->stop.thread, s->owner, off ? s->stop.pc : 0, is_mine };
 	p->how = KD_GO; /* what was said about this exception does not hold for the next */
-	return send_continue(s, how, p->tracing, kd__breaks_dr7(s, except), err);
+	return send_continue(s, how, p->tracing, kd__breaks_dr7(s, &except), err);
 }
 
 enum kd_status kd__execute_pass(struct kd_session *s, struct kd_error *err)
 {
-	enum kd_status status;
+	if (!s->plan->is_set)
+		kd__plan_forget(s);
+	return kd__execute_resume(s, err);
+}
 
-	if (s->plan->is_set)
-		return kd__execute_resume(s, err);
-	status = pass_hardcoded(s, err);
-	if (status == KD_OK)
-		status = kd__breaks_plant(s, 0, err);
-	return status == KD_OK
-		       ? send_continue(s, KD__NT(DBG_CONTINUE), false, kd__breaks_dr7(s, 0), err)
-		       : status;
+enum kd_status kd__execute_leave(struct kd_session *s, struct kd_error *err)
+{
+	bool is_event = is_debug_event(s->stop.code);
+
+	pass_hardcoded(s, NULL); /* a refusal must not keep the target from running */
+	return send_continue(s, is_event ? KD__NT(DBG_CONTINUE) : KD__NT(DBG_EXCEPTION_NOT_HANDLED),
+			     false, kd__breaks_dr7(s, NULL), err);
 }
 
 /* After a step: is the goal reached, or is another move needed? */
@@ -284,7 +398,10 @@ static enum kd__step_result evaluate(struct kd_session *s)
 enum kd__step_result kd__plan_stepped(struct kd_session *s)
 {
 	struct kd__plan *p = s->plan;
+	struct tracer late;
 
+	if (late_take(s, &late))
+		return late.is_goal ? evaluate(s) : KD__STEP_GO_ON;
 	if (!p->tracing)
 		return KD__STEP_FOREIGN;
 	p->tracing = false;
@@ -331,31 +448,65 @@ static enum kd_status order_switch(struct kd_session *s, uint32_t processor, str
 }
 
 /*
+ * The state change that hands control to a processor: each drops the permission to set registers
+ * and what is planted in its instruction stream, as any other does.
+ */
+static enum kd_status wait_control(struct kd_session *s, uint32_t processor, uint64_t deadline,
+				   struct kd_error *err)
+{
+	struct kd_state_change change;
+	enum kd_status status = KD_OK;
+
+	while (status == KD_OK && !kd__wire_take_stop(s, &change))
+		status = kd__wire_step(s, deadline, err);
+	if (status != KD_OK)
+		return status;
+	kd__stop_note(s, &change);
+	if (s->owner != processor)
+		return kd_error_set(err, KD_E_MALFORMED, 0,
+				    "processor %u reports instead of processor %u", s->owner,
+				    processor);
+	return KD_OK;
+}
+
+/*
  * Arm a single step on a processor that does not own the stop: switch to it, Continue2 with trace;
  * control returns to the owner, whose continue then lets all of them run (facts 5.8).
  */
-static enum kd_status arm_other(struct kd_session *s, uint32_t processor, struct kd_error *err)
+static enum kd_status arm_other(struct kd_session *s, uint32_t processor, struct tracer *ret,
+				struct kd_error *err)
 {
-	struct kd_state_change change;
 	struct kd_manipulate m;
+	struct kd_stop before = s->stop;
 	uint64_t deadline = kd_now_ns() + UINT64_C(5000000000);
 	enum kd_status status = order_switch(s, processor, err);
 
-	while (status == KD_OK && !kd__wire_has_stop(s))
-		status = kd__wire_step(s, deadline, err);
-	if (status != KD_OK || !kd__wire_take_stop(s, &change))
-		return status;
-	kd_manipulate_init(&m, KD_API_CONTINUE2, s->machine, (uint16_t)processor);
-	s->arch->continue2(&m, KD__NT(DBG_CONTINUE), true, kd__breaks_dr7(s, 0));
-	status = kd__wire_order(s, &m, err);
-	while (status == KD_OK && !kd__wire_has_stop(s))
-		status = kd__wire_step(s, deadline, err);
 	if (status == KD_OK)
-		kd__wire_take_stop(s, &change);
+		status = wait_control(s, processor, deadline, err);
+	if (status != KD_OK)
+		return status;
+	*ret = (struct tracer){ .processor = processor,
+				.off = is_at_site(s, s->stop.pc) ? s->stop.pc : 0,
+				.is_goal = true };
+	kd_manipulate_init(&m, KD_API_CONTINUE2, s->machine, (uint16_t)processor);
+	s->arch->continue2(&m, KD__NT(DBG_CONTINUE), true, kd__breaks_dr7(s, NULL));
+	status = kd__wire_order(s, &m, err);
+	if (status == KD_OK)
+		status = wait_control(s, before.processor, deadline, err);
+	if (status == KD_OK)
+		s->stop = before; /* what it stopped for is not said again */
 	return status;
 }
 
 /* --- the public face --- */
+
+/* A move that could not be begun leaves no temporary breakpoint for the next one. */
+static enum kd_status begin(struct kd_session *s, enum kd_status status)
+{
+	if (status != KD_OK)
+		kd__breaks_drop_temps(s);
+	return status;
+}
 
 KD_EXPORT enum kd_status kd_session_go(struct kd_session *s, enum kd_go how, struct kd_error *err)
 {
@@ -363,8 +514,9 @@ KD_EXPORT enum kd_status kd_session_go(struct kd_session *s, enum kd_go how, str
 
 	if (status != KD_OK)
 		return status;
-	*s->plan = (struct kd__plan){ .goal = GOAL_GO, .how = how, .is_set = true };
-	return kd__execute_resume(s, err);
+	kd__wire_forget_break(s);
+	plan_set(s, (struct kd__plan){ .goal = GOAL_GO, .how = how, .is_set = true });
+	return begin(s, kd__execute_resume(s, err));
 }
 
 KD_EXPORT enum kd_status kd_session_go_to(struct kd_session *s, const uint64_t *addresses, size_t n,
@@ -372,48 +524,46 @@ KD_EXPORT enum kd_status kd_session_go_to(struct kd_session *s, const uint64_t *
 {
 	enum kd_status status = kd__need_write(s, err);
 
+	if (status != KD_OK)
+		return status;
 	kd__breaks_drop_temps(s);
 	for (size_t i = 0; i < n && status == KD_OK; i++)
 		status = kd__breaks_add_temp(s, kd__normalise(s, addresses[i]), err);
 	if (status == KD_OK)
 		status = kd_session_go(s, how, err);
-	if (status != KD_OK)
-		kd__breaks_drop_temps(s);
-	return status;
+	return begin(s, status);
 }
 
 KD_EXPORT enum kd_status kd_session_step(struct kd_session *s, enum kd_step kind, bool into,
 					 uint64_t address, struct kd_error *err)
 {
 	enum kd_status status = kd__need_write(s, err);
+	struct tracer other;
 
 	if (status == KD_OK && !s->arch)
 		status = kd_error_set(err, KD_E_UNSUPPORTED, 0,
 				      "no stepping for machine type 0x%04x", s->machine);
 	if (status != KD_OK)
 		return status;
+	kd__wire_forget_break(s);
 	kd__plan_forget(s);
-	*s->plan = (struct kd__plan){ .goal = GOAL_STEP,
-				      .kind = kind,
-				      .into = into,
-				      .address = kd__normalise(s, address),
-				      .is_set = true };
+	plan_set(s, (struct kd__plan){ .goal = GOAL_STEP,
+				       .kind = kind,
+				       .into = into,
+				       .address = kd__normalise(s, address),
+				       .is_set = true });
 	if (s->processor == s->owner)
-		return kd__execute_resume(s, err);
+		return begin(s, kd__execute_resume(s, err));
 	if (kind != KD_STEP_INTO)
 		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
 				    "processor %u did not stop by itself: only t can step it (~%us "
 				    "returns to the one that did)",
 				    s->processor, s->owner);
-	status = arm_other(s, s->processor, err);
+	status = arm_other(s, s->processor, &other, err);
 	if (status != KD_OK)
 		return status;
-	s->plan->goal = GOAL_GO;
-	status = kd__execute_resume(s, err);
-	s->plan->goal = GOAL_STEP;
-	s->plan->tracing = true;
-	s->plan->off_site = false;
-	return status;
+	late_add(&s->plan->late, &other);
+	return begin(s, kd__execute_resume(s, err));
 }
 
 KD_EXPORT enum kd_status kd_session_go_as_before(struct kd_session *s, struct kd_error *err)
@@ -426,7 +576,7 @@ KD_EXPORT enum kd_status kd_session_go_as_before(struct kd_session *s, struct kd
 		return kd_session_go(s, KD_GO, err);
 	if (s->plan->use_temp)
 		status = kd__breaks_add_temp(s, s->plan->temp, err);
-	return status == KD_OK ? kd__execute_resume(s, err) : status;
+	return begin(s, status == KD_OK ? kd__execute_resume(s, err) : status);
 }
 
 static enum kd_status order_plain(struct kd_session *s, uint32_t api, struct kd_error *err)

@@ -10,6 +10,9 @@ enum kd_status kd__execute_resume(struct kd_session *s, struct kd_error *err);
 /* Resume without any plan, as after a module notice: plain go. */
 enum kd_status kd__execute_pass(struct kd_session *s, struct kd_error *err);
 
+/* Resume for good: nothing of ours is in the target any more. */
+enum kd_status kd__execute_leave(struct kd_session *s, struct kd_error *err);
+
 enum kd__step_result {
 	KD__STEP_DONE,   /* the goal is reached: a stop for the user */
 	KD__STEP_GO_ON,  /* resume by kd__execute_resume() */

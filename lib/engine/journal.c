@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "lib/engine/arch.h"
-#include "lib/engine/breaks.h"
+#include "lib/engine/breaks_private.h"
 #include "lib/engine/event.h"
 #include "lib/io/private_dir.h"
 
@@ -122,40 +122,65 @@ static size_t read_file(const char *path, uint64_t *kernel_ret, struct kd__journ
 	return parse(text, kernel_ret, entries);
 }
 
+enum repair { NOTHING_THERE, REPAIRED, NOT_YET, LINK_FAILED };
+
+static enum repair judge(enum kd_status status)
+{
+	return status == KD_E_UNREADABLE || status == KD_E_TARGET || status == KD_E_MALFORMED
+		       ? NOT_YET
+		       : LINK_FAILED;
+}
+
 /* Only a byte that still is a breakpoint, and was not one before, is written back. */
-static enum kd_status repair_one(struct kd_session *s, const struct kd__journal_entry *e,
-				 size_t *repaired, struct kd_error *err)
+static enum repair repair_one(struct kd_session *s, const struct kd__journal_entry *e,
+			      enum kd_status *status_ret, struct kd_error *err)
 {
 	uint8_t now;
-	enum kd_status status = kd_memory_read(s, e->address, &now, 1, NULL, err);
 
-	if (status == KD_E_UNREADABLE)
-		return KD_OK;
-	if (status != KD_OK || now != s->arch->breakpoint[0] || now == e->original)
-		return status;
-	++*repaired;
-	return kd_memory_write(s, e->address, &e->original, 1, NULL, err);
+	*status_ret = kd_memory_read(s, e->address, &now, 1, NULL, err);
+	if (*status_ret != KD_OK)
+		return judge(*status_ret);
+	if (now != s->arch->breakpoint[0] || now == e->original)
+		return NOTHING_THERE;
+	*status_ret = kd_memory_write(s, e->address, &e->original, 1, NULL, err);
+	return *status_ret == KD_OK ? REPAIRED : judge(*status_ret);
+}
+
+static void tell(struct kd_session *s, size_t repaired, size_t kept)
+{
+	if (repaired)
+		kd__events_notice(s, "%zu breakpoints that a killed debugger left were repaired",
+				  repaired);
+	if (kept)
+		kd__events_notice(s,
+				  "%zu bytes may still be breakpoints of a killed debugger: their "
+				  "memory cannot be reached now; attach again later",
+				  kept);
 }
 
 enum kd_status kd__journal_repair(struct kd_session *s, struct kd_error *err)
 {
 	struct kd__journal_entry entries[MAX_ENTRIES];
 	uint64_t kernel = 0;
-	size_t n, repaired = 0;
+	size_t n, n_repaired = 0;
 	char path[1024];
 	enum kd_status status = KD_OK;
 
+	s->breaks->n_left_overs = 0;
 	if (!s->arch || journal_path(s, path, sizeof path, NULL) != KD_OK)
 		return KD_OK;
 	n = read_file(path, &kernel, entries);
-	if (n && kernel == kd__kernel_base(s))
-		for (size_t i = 0; i < n && status == KD_OK; i++)
-			status = repair_one(s, &entries[i], &repaired, err);
-	if (status != KD_OK)
-		return status;
-	if (repaired)
-		kd__events_notice(s, "%zu breakpoints that a killed debugger left were repaired",
-				  repaired);
-	unlink(path);
+	for (size_t i = 0; i < n && kernel == kd__kernel_base(s); i++) {
+		enum repair result = repair_one(s, &entries[i], &status, err);
+
+		if (result == LINK_FAILED)
+			return status; /* the file stays for the next attach */
+		n_repaired += result == REPAIRED;
+		if (result == NOT_YET && s->breaks->n_left_overs < KD__LEFT_OVERS)
+			s->breaks->left_overs[s->breaks->n_left_overs++] = entries[i];
+	}
+	tell(s, n_repaired, s->breaks->n_left_overs);
+	if (s->breaks->n_left_overs == 0)
+		unlink(path);
 	return KD_OK;
 }

@@ -239,6 +239,28 @@ static void note_fault(struct kd_session *s, struct cache *c, uint64_t fault)
 		p->is_bad = true;
 }
 
+/* One block, however little the target gives at a time; what it does not give whole is a fault. */
+static enum kd_status load_block(struct kd_session *s, struct cache *c, uint64_t at,
+				 struct kd_error *err)
+{
+	uint8_t bytes[BLOCK];
+	uint64_t start = at & ~(uint64_t)(BLOCK - 1);
+	uint32_t got = 0, done = 1;
+
+	while (got < BLOCK && done > 0) {
+		enum kd_status status = fetch(s, c->is_physical, start + got, bytes + got,
+					      BLOCK - got, &done, err);
+
+		if (status != KD_OK && status != KD_E_AGAIN)
+			return status;
+		got += done;
+	}
+	cache_fill(c, start, bytes, got);
+	if (!block_valid(c, at))
+		note_fault(s, c, at);
+	return KD_OK;
+}
+
 static enum kd_status cache_load(struct kd_session *s, struct cache *c, uint64_t at, uint64_t end,
 				 struct kd_error *err)
 {
@@ -251,19 +273,9 @@ static enum kd_status cache_load(struct kd_session *s, struct cache *c, uint64_t
 	if (status != KD_OK && status != KD_E_AGAIN)
 		return status;
 	cache_fill(c, start, bytes, done);
-	if (start + done > at || status == KD_E_AGAIN)
-		return KD_OK;
-	/* The window began before the wanted byte and ended before it: ask for that byte itself. */
-	if (start < (at & ~(uint64_t)(BLOCK - 1))) {
-		start = at & ~(uint64_t)(BLOCK - 1);
-		status = fetch(s, c->is_physical, start, bytes, BLOCK, &done, err);
-		if (status != KD_OK && status != KD_E_AGAIN)
-			return status;
-		cache_fill(c, start, bytes, done);
-	}
-	if (start + done <= at)
-		note_fault(s, c, at);
-	return KD_OK;
+	/* A window that ended before the wanted byte, or in its block: ask for that block itself.
+	 */
+	return block_valid(c, at) ? KD_OK : load_block(s, c, at, err);
 }
 
 /*
@@ -372,6 +384,23 @@ static enum kd_status judge(uint64_t address, size_t size, size_t done, size_t *
 	return kd_error_set(err, KD_E_UNREADABLE, address + done,
 			    "memory at 0x%llx is not %s (paged out, or nothing is there)",
 			    (unsigned long long)(address + done), verb);
+}
+
+enum kd_status kd__memory_read_here(struct kd_session *s, uint64_t address, void *buffer,
+				    size_t size, size_t *done_ret, struct kd_error *err)
+{
+	uint64_t directory = s->memory->directory;
+	enum kd_status status;
+
+	kd__memory_set_directory(s, 0);
+	status = kd_memory_read(s, address, buffer, size, done_ret, err);
+	kd__memory_set_directory(s, directory);
+	return status;
+}
+
+uint64_t kd__memory_directory(const struct kd_session *s)
+{
+	return s->memory->directory;
 }
 
 KD_EXPORT enum kd_status kd_memory_read(struct kd_session *s, uint64_t address, void *buffer,

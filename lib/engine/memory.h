@@ -10,5 +10,9 @@ void kd__memory_note_loss(struct kd_session *s);
 
 /* Which address space user addresses are looked at in: 0 = the stopped processor's own. */
 void kd__memory_set_directory(struct kd_session *s, uint64_t directory_base);
+uint64_t kd__memory_directory(const struct kd_session *s);
+/* kd_memory_read() as the stopped processor sees it, whatever process the user looks at. */
+enum kd_status kd__memory_read_here(struct kd_session *s, uint64_t address, void *buffer,
+				    size_t size, size_t *done_ret, struct kd_error *err);
 
 #endif

@@ -114,6 +114,32 @@ static enum kd_status transmit(struct kd_session *s, const struct kd_manipulate 
 
 enum outcome { ANSWERED, AGAIN, FAILED };
 
+/* Targets repeat their state byte for byte. */
+static bool is_repeated_stop(const struct kd__wire *w)
+{
+	return w->has_stop && w->stop_size == w->last_stop_size &&
+	       !memcmp(w->stop, w->last_stop, w->stop_size);
+}
+
+static enum kd_status another_boot(struct kd_error *err)
+{
+	return kd_error_set(err, KD_E_RESET, 0, "the target restarted");
+}
+
+/*
+ * A state change while an answer is waited for. The same again: the target lost its step and
+ * repeats its state. Another one: it is not in the stop any more that the request was meant for.
+ */
+static enum outcome on_stop_instead(const struct kd__wire *w, enum kd_status *status_ret,
+				    struct kd_error *err)
+{
+	if (is_repeated_stop(w))
+		return AGAIN;
+	*status_ret = kd_error_set(err, KD_E_RESET, 0,
+				   "the target stopped anew during the request");
+	return FAILED;
+}
+
 /* One issue of the request: until the reply, or until it is clear that none will come. */
 static enum outcome attempt(struct kd_session *s, const struct kd_manipulate *m, bool want_reply,
 			    uint64_t deadline, enum kd_status *status_ret, struct kd_error *err)
@@ -135,8 +161,10 @@ static enum outcome attempt(struct kd_session *s, const struct kd_manipulate *m,
 		if (seen->gave_up)
 			return AGAIN;
 		if (w->has_stop && want_reply)
-			return AGAIN; /* it repeated its state instead of answering */
-		if (w->has_stop)
+			return on_stop_instead(w, status_ret, err);
+		if (is_repeated_stop(w))
+			w->has_stop = false; /* it has not heard the order yet */
+		else if (w->has_stop)
 			return ANSWERED; /* a continue whose ACK was lost */
 		if (seen->acked && !patience)
 			patience = kd_now_ns() + reply_wait(w);
@@ -174,7 +202,7 @@ static enum kd_status no_answer(struct kd_session *s, const struct kd_manipulate
 /* A repeated state change belongs to the exchange that provoked it. */
 static void swallow_repeated_stop(struct kd__wire *w)
 {
-	if (w->has_stop && w->stop_size == w->last_stop_size)
+	if (is_repeated_stop(w))
 		w->has_stop = false;
 }
 
@@ -195,6 +223,8 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 
 	if (!w)
 		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
+	if (w->boot)
+		return another_boot(err); /* what is asked was meant for the one before */
 	losses = count_losses(w);
 	for (int i = 0; i < TRIES_MAX; i++) {
 		enum outcome outcome = attempt(s, m, want_reply, deadline, &status, err);
@@ -281,25 +311,7 @@ enum kd_status kd__wire_resync(struct kd_session *s, struct kd_error *err)
 	if (status == KD_E_TIMEOUT)
 		return kd_error_set(err, status, 0,
 				    "the target did not answer the RESET: it runs, or it is gone");
-	if (status == KD_OK && s->state == KD_SESSION_STOPPED)
+	if (status == KD_OK && s->state == KD_SESSION_STOPPED && !w->boot)
 		swallow_repeated_stop(w); /* the stop under way, told again */
 	return status;
-}
-
-/* A stale stop right after the last continue must not leave the target frozen: continue it too. */
-void kd__wire_linger(struct kd_session *s)
-{
-	uint64_t deadline = kd_now_ns() + (s->wire->break_outstanding ? 1200 : 50) * ms;
-	struct kd_state_change change;
-
-	while (kd__wire_step(s, deadline, NULL) == KD_OK) {
-		struct kd_manipulate m;
-
-		if (!kd__wire_take_stop(s, &change))
-			continue;
-		kd_manipulate_init(&m, KD_API_CONTINUE, s->machine, change.hdr.processor);
-		m.u.cont.continue_status = KD__NT(DBG_CONTINUE);
-		if (kd__wire_order(s, &m, NULL) != KD_OK)
-			return;
-	}
 }

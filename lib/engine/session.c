@@ -13,14 +13,16 @@
 #include "lib/engine/wire.h"
 #include "lib/io/transport.h"
 
-static const uint64_t detach_limit_ns = UINT64_C(2000000000);
-
 /* --- checks that every call begins with --- */
 
 enum kd_status kd__need_stop(const struct kd_session *s, struct kd_error *err)
 {
 	switch (s->state) {
-	case KD_SESSION_STOPPED: return KD_OK;
+	case KD_SESSION_STOPPED:
+		if (kd__wire_has_restart(s))
+			return kd_error_set(err, KD_E_RESET, 0,
+					    "the target restarted: wait for its stop");
+		return KD_OK;
 	case KD_SESSION_RUNNING:
 		return kd_error_set(err, KD_E_RUNNING, 0,
 				    "the target is running: break in first (Ctrl-C)");
@@ -69,6 +71,8 @@ static void free_session(struct kd_session *s)
 		kd__##part##_destroy(s);
 	KD__PARTS(KD_X)
 #undef KD_X
+	if (s->wake.fd >= 0)
+		kd_cancel_deinit(&s->wake);
 	free((char *)(uintptr_t)s->options.symbol_path);
 	free((char *)(uintptr_t)s->options.record_path);
 	free(s->endpoint);
@@ -100,6 +104,13 @@ enum kd_status kd__session_create_on(struct kd_transport *transport,
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	}
 	copy_options(s, options);
+	status = kd_cancel_init(&s->wake, err);
+	if (status != KD_OK) {
+		s->wake.fd = -1;
+		kd_transport_destroy(transport);
+		free_session(s);
+		return status;
+	}
 	s->state = KD_SESSION_CONNECTING;
 	s->n_processors = 1;
 	status = create_parts(s);
@@ -135,18 +146,22 @@ KD_EXPORT enum kd_status kd_session_create(const char *endpoint,
 
 /* --- the wait loop --- */
 
-static void note_boot(struct kd_session *s)
+void kd__note_boot(struct kd_session *s)
 {
 	static const char text[] = "the target restarted";
 
-	if (kd__wire_take_reconnect(s))
-		kd__restart(s); /* what is planted in it is found out when it stops */
+	if (kd__wire_take_reconnect(s)) {
+		kd__breaks_note_lost(s); /* by the same boot or another: found out when it stops */
+		kd__restart(s);
+	}
 	if (!kd__wire_take_restart(s))
 		return;
+	kd__breaks_note_clean(s);
 	if (kd__info_known(s)) {
 		kd__restart(s);
 		kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_RESTART }, text,
 				sizeof text - 1);
+		kd__breaks_disable_unnamed(s);
 	}
 	kd__info_note_boot(s);
 }
@@ -157,10 +172,12 @@ static void note_boot(struct kd_session *s)
  */
 static enum kd_status recover(struct kd_session *s, enum kd_status status, struct kd_error *err)
 {
-	if (status == KD_E_CANCELLED || status == KD_E_UNSUPPORTED || status == KD_E_NO_MEMORY)
+	if (status == KD_E_UNSUPPORTED || status == KD_E_NO_MEMORY)
 		return status;
-	kd__events_notice(s, "%s; starting over", err->text);
 	s->state = KD_SESSION_RESYNC;
+	if (status == KD_E_CANCELLED)
+		return status; /* the next wait begins again */
+	kd__events_notice(s, "%s; starting over", err->text);
 	return KD_OK;
 }
 
@@ -172,7 +189,7 @@ static enum kd_status handle_one(struct kd_session *s, uint64_t deadline, struct
 
 	if (!err)
 		err = &local;
-	note_boot(s);
+	kd__note_boot(s);
 	if (kd__wire_take_stop(s, &change)) {
 		status = kd__stop_handle(s, &change, err);
 		return status == KD_OK ? KD_OK : recover(s, status, err);
@@ -205,54 +222,6 @@ KD_EXPORT enum kd_status kd_session_wait(struct kd_session *s, int timeout_ms,
 		}
 		return status;
 	}
-}
-
-/* --- leaving --- */
-
-/* Stop a running target so that our breakpoints can be taken out. */
-static enum kd_status stop_for_detach(struct kd_session *s, uint64_t deadline, struct kd_error *err)
-{
-	enum kd_status status = KD_OK;
-	struct kd_event event;
-
-	kd__plan_forget(s);
-	kd__wire_break_in(s);
-	while (s->state != KD_SESSION_STOPPED && status == KD_OK) {
-		while (kd__events_next(s, &event))
-			;
-		if (kd_now_ns() > deadline)
-			return kd_error_set(err, KD_E_TIMEOUT, 0,
-					    "the target did not stop: breakpoints may be left in "
-					    "it; the next attach removes them");
-		status = handle_one(s, deadline, err);
-	}
-	return status;
-}
-
-KD_EXPORT enum kd_status kd_session_detach(struct kd_session *s, bool resume, struct kd_error *err)
-{
-	uint64_t deadline = kd_now_ns() + detach_limit_ns;
-	enum kd_status status = KD_OK, closed;
-
-	if (!kd__wire_is_open(s))
-		return KD_OK;
-	kd__wire_clear_cancel(s);
-	kd__wire_limit_requests(s, detach_limit_ns);
-	if (s->state == KD_SESSION_RUNNING && kd__breaks_any_planted(s))
-		status = stop_for_detach(s, deadline, err);
-	if (status == KD_OK && s->state == KD_SESSION_STOPPED) {
-		kd__plan_forget(s);
-		if (!s->options.read_only)
-			status = kd__breaks_withdraw(s, err);
-		kd__breaks_forget_all(s);
-		if (status == KD_OK && resume)
-			status = kd__execute_pass(s, err);
-		if (status == KD_OK && resume)
-			kd__wire_linger(s);
-	}
-	closed = kd__wire_destroy(s, status == KD_OK ? err : NULL);
-	s->state = KD_SESSION_DISCONNECTED;
-	return status == KD_OK ? closed : status;
 }
 
 KD_EXPORT void kd_session_destroy(struct kd_session *s)

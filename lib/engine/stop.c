@@ -17,7 +17,7 @@
 #include "lib/engine/target.h"
 #include "lib/engine/wire.h"
 
-enum decision { GO_ON, GIVE_TO_USER };
+enum decision { GO_ON, GIVE_TO_USER, RAN_ON };
 
 /* DBG_STATUS_* in the status register of a stop at nt!DbgBreakPointWithStatus. */
 enum {
@@ -41,7 +41,7 @@ static void note_exception(struct kd_session *s, const struct kd_w_exception *e)
 	memcpy(stop->parameters, e->information, stop->n_parameters * sizeof(uint64_t));
 }
 
-static void keep_books(struct kd_session *s, const struct kd_state_change *change)
+void kd__stop_note(struct kd_session *s, const struct kd_state_change *change)
 {
 	s->n_processors = KD_MAX(1u, KD_MIN(change->hdr.n_processors, 256u));
 	s->owner = change->hdr.processor < s->n_processors ? change->hdr.processor : 0;
@@ -96,10 +96,14 @@ static enum decision on_restart_notice(struct kd_session *s, bool hibernates)
 	const char *text = hibernates ? "the target hibernates"
 				      : "the target shuts down or restarts";
 
+	/* What stays in memory would come back out of a hibernation file. */
+	kd__breaks_withdraw(s, NULL);
+	kd__execute_leave(s, NULL);
 	kd__restart(s);
-	s->state = KD_SESSION_STOPPED; /* this notice itself must still be continued */
+	s->state = KD_SESSION_RUNNING;
 	kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_RESTART }, text, strlen(text));
-	return GO_ON;
+	kd__breaks_disable_unnamed(s);
+	return RAN_ON;
 }
 
 static enum decision on_module(struct kd_session *s, const struct kd_state_change *change)
@@ -175,9 +179,11 @@ static enum decision on_hardcoded(struct kd_session *s)
 		return GIVE_TO_USER;
 	}
 	if (status == STATUS_CONTROL_C || kd__wire_break_outstanding(s)) {
+		bool served = kd__wire_break_was_served(s);
+
 		s->stop.reason = KD_STOP_BREAK_IN;
 		kd__wire_break_seen(s);
-		return GIVE_TO_USER;
+		return served ? GO_ON : GIVE_TO_USER;
 	}
 	s->stop.reason = KD_STOP_HARDCODED;
 	return verdict.stop ? GIVE_TO_USER : GO_ON;
@@ -287,30 +293,49 @@ static enum decision on_attach(struct kd_session *s, enum decision decision)
 	return GIVE_TO_USER;
 }
 
+enum kd_status kd__stop_enter(struct kd_session *s, const struct kd_state_change *change,
+			      struct kd_error *err)
+{
+	kd__stop_note(s, change);
+	if ((change->hdr.new_state & 0xFFFF) == KD_STATE_EXCEPTION)
+		note_exception(s, &change->u.exception);
+	return kd__info_identified(s) ? KD_OK : kd__info_identify(s, change, err);
+}
+
+/* The link failed: asking the target to repeat its state may mend it. */
+static bool is_about_link(enum kd_status status)
+{
+	return status == KD_E_TIMEOUT || status == KD_E_CLOSED || status == KD_E_RESET;
+}
+
+static enum kd_status go_on(struct kd_session *s, struct kd_error *err)
+{
+	return s->stop.reason == KD_STOP_MODULE ? kd__execute_pass(s, err)
+						: kd__execute_resume(s, err);
+}
+
 enum kd_status kd__stop_handle(struct kd_session *s, const struct kd_state_change *change,
 			       struct kd_error *err)
 {
-	bool is_new = !kd__info_known(s);
+	bool is_new = !kd__info_identified(s);
 	enum decision decision;
-	enum kd_status status;
+	enum kd_status status = kd__stop_enter(s, change, err);
 
-	keep_books(s, change);
-	if (is_new) {
-		status = kd__info_identify(s, change, err);
-		if (status != KD_OK)
-			return status;
-	}
+	if (status != KD_OK)
+		return status;
 	decision = decide(s, change, err);
+	if (decision == RAN_ON)
+		return KD_OK;
 	if (is_new)
 		decision = on_attach(s, decision);
 	if (decision == GO_ON) {
-		status = s->stop.reason == KD_STOP_MODULE ? kd__execute_pass(s, err)
-							  : kd__execute_resume(s, err);
-		if (status != KD_E_TARGET && status != KD_E_FULL)
+		status = go_on(s, err);
+		if (status == KD_OK || is_about_link(status))
 			return status;
 		kd__events_notice(s, "the target could not be resumed: %s", err->text);
 	}
 	kd__plan_suspend(s);
+	kd__wire_stop_given(s);
 	kd__events_stop(s);
 	return KD_OK;
 }

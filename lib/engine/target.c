@@ -12,7 +12,7 @@
 #include "lib/engine/wire.h"
 
 struct kd__info {
-	bool known, fresh;
+	bool known, identified, fresh;
 	struct kd_w_version version;
 	bool kdbg_tried;
 	size_t kdbg_size;
@@ -34,9 +34,10 @@ void kd__info_destroy(struct kd_session *s)
 	s->info = NULL;
 }
 
+/* Early in a boot the list is still empty: what was not there may be at the next stop. */
 void kd__info_on_stop(struct kd_session *s)
 {
-	(void)s;
+	s->info->kdbg_tried = s->info->kdbg_size > 0;
 }
 
 void kd__info_on_resume(struct kd_session *s)
@@ -52,6 +53,11 @@ void kd__info_on_restart(struct kd_session *s)
 bool kd__info_known(const struct kd_session *s)
 {
 	return s->info->known;
+}
+
+bool kd__info_identified(const struct kd_session *s)
+{
+	return s->info->identified;
 }
 
 void kd__info_note_boot(struct kd_session *s)
@@ -98,10 +104,14 @@ static enum kd_status clean_up(struct kd_session *s, bool fresh, struct kd_error
 {
 	enum kd_status status;
 
-	if (fresh || s->options.read_only)
+	if (s->options.read_only)
 		return KD_OK;
-	status = kd__breaks_clear_table(s, err);
-	return status == KD_OK ? kd__journal_repair(s, err) : status;
+	status = fresh ? KD_OK : kd__breaks_clear_table(s, err);
+	if (status == KD_OK && !fresh)
+		status = kd__journal_repair(s, err);
+	if (status == KD_OK)
+		kd__breaks_note_clean(s);
+	return status;
 }
 
 /*
@@ -144,6 +154,7 @@ enum kd_status kd__info_identify(struct kd_session *s, const struct kd_state_cha
 				  "machine type 0x%04x is not supported yet: memory and "
 				  "breakpoints by address work, registers do not",
 				  s->machine);
+	s->info->identified = true;
 	kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_CONNECTED }, NULL, 0);
 	kd__breaks_resolve(s);
 	return KD_OK;
@@ -178,9 +189,12 @@ static void read_block(struct kd_session *s, uint64_t block, uint32_t size)
 /* The list is the target's: bounded, and every block is looked at once. */
 static void find_kdbg(struct kd_session *s)
 {
-	uint64_t head = kd__normalise(s, s->info->version.debugger_data_list), block = 0;
+	uint64_t head, block = 0;
 
 	s->info->kdbg_tried = true;
+	if (!s->info->version.debugger_data_list && get_version(s, NULL) != KD_OK)
+		return;
+	head = kd__normalise(s, s->info->version.debugger_data_list);
 	if (!head || kd_memory_read_pointer(s, head, &block, NULL) != KD_OK)
 		return;
 	for (int i = 0; i < KDBG_BLOCKS_MAX && block && block != head; i++) {

@@ -12,18 +12,21 @@
 
 #include "lib/engine/event.h"
 
+enum { LATE_STEPS_MAX = 16 };
+
 static const uint64_t second = UINT64_C(1000000000);
 static const uint64_t vm_ack_wait = UINT64_C(300000000);
 static const uint64_t vm_byte_gap = UINT64_C(40000000);
-static const uint64_t break_retry = UINT64_C(
-	1500000000); /* a break-in byte needs silence after it */
+static const uint64_t break_retry = UINT64_C(1500000000);
+/* A break-in byte that was not answered in this time was eaten. */
+static const uint64_t break_forgotten = UINT64_C(
+	5000000000); /* a break-in byte needs silence after it */
 
 enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transport,
 			       struct kd_error *err)
 {
 	struct kd_link_config cfg;
 	struct kd__wire *w = calloc(1, sizeof *w);
-	enum kd_status status;
 
 	if (!w) {
 		kd_transport_destroy(transport);
@@ -31,10 +34,6 @@ enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transp
 	}
 	s->wire = w;
 	w->transport = transport;
-	w->cancel.fd = -1;
-	status = kd_cancel_init(&w->cancel, err);
-	if (status != KD_OK)
-		return status;
 	w->is_serial_line = kd_transport_info(w->transport)->is_serial_line;
 	kd_link_config_init(&cfg, KD_LINK_DEBUGGER, w->is_serial_line);
 	if (kd_transport_info(w->transport)->is_vm_socket) {
@@ -43,7 +42,7 @@ enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transp
 		cfg.byte_gap = vm_byte_gap;
 	}
 	kd_link_init(&w->link, &cfg);
-	kd_pump_init(&w->pump, w->transport, &w->link, &w->cancel);
+	kd_pump_init(&w->pump, w->transport, &w->link, &s->wake);
 	w->opened = kd_now_ns();
 	w->next_probe = w->opened;
 	return KD_OK;
@@ -67,8 +66,6 @@ enum kd_status kd__wire_destroy(struct kd_session *s, struct kd_error *err)
 	kd__wire_counters(s, &s->counters); /* they outlive the connection */
 	status = finish_recording(w, err);
 	kd_transport_destroy(w->transport);
-	if (w->cancel.fd >= 0)
-		kd_cancel_deinit(&w->cancel);
 	free(w);
 	s->wire = NULL;
 	return status;
@@ -150,7 +147,6 @@ static void on_state_change(struct kd_session *s, const struct kd_link_event *e)
 	memcpy(w->stop, e->payload, e->length);
 	w->stop_size = e->length;
 	w->has_stop = true;
-	w->break_wanted = false;
 }
 
 static void on_reply(struct kd_session *s, const struct kd_link_event *e)
@@ -215,13 +211,15 @@ static void on_event(struct kd_session *s, const struct kd_link_event *e)
 
 static bool may_break(const struct kd_session *s)
 {
-	return s->state != KD_SESSION_STOPPED && !s->wire->has_stop && !s->wire->prompt_open;
+	return s->state != KD_SESSION_STOPPED && !s->wire->has_stop && !s->wire->prompt_open &&
+	       !s->wire->is_passing;
 }
 
 static void send_break(struct kd_session *s, uint64_t now)
 {
 	struct kd__wire *w = s->wire;
 
+	w->break_served = false;
 	kd_link_break_in(&w->link, now);
 	w->break_sent = now;
 	w->break_outstanding = true;
@@ -268,7 +266,7 @@ static void speak(struct kd_session *s, uint64_t now)
 	    kd_link_send(&w->link, w->pending_type, w->pending, w->pending_size, NULL, 0, false,
 			 now) == KD_OK)
 		w->pending_size = 0;
-	if (atomic_load(&w->break_wanted) && may_break(s) && now - w->break_sent > break_retry)
+	if (atomic_load(&s->break_wanted) && may_break(s) && now - w->break_sent > break_retry)
 		send_break(s, now);
 	if (s->state == KD_SESSION_CONNECTING ||
 	    (s->state == KD_SESSION_RUNNING && s->options.initial_break && !w->initial_break_done))
@@ -279,7 +277,7 @@ static uint64_t next_deadline(const struct kd_session *s, uint64_t deadline)
 {
 	const struct kd__wire *w = s->wire;
 
-	if (atomic_load(&w->break_wanted) && may_break(s))
+	if (atomic_load(&s->break_wanted) && may_break(s))
 		deadline = KD_MIN(deadline, w->break_sent + break_retry + 1);
 	if (s->state == KD_SESSION_CONNECTING ||
 	    (s->state == KD_SESSION_RUNNING && s->options.initial_break && !w->initial_break_done))
@@ -344,6 +342,19 @@ static void note_recording(struct kd_session *s)
 	kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_NOTICE }, text, strlen(text));
 }
 
+/* What a target says without a pause must not keep us beyond a deadline. */
+static bool is_outrun(struct kd__wire *w, uint64_t deadline)
+{
+	if (deadline == UINT64_MAX || kd_now_ns() < deadline) {
+		w->late_steps = 0;
+		return false;
+	}
+	if (++w->late_steps <= LATE_STEPS_MAX)
+		return false;
+	w->late_steps = 0;
+	return true;
+}
+
 enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_error *err)
 {
 	struct kd__wire *w = s->wire;
@@ -353,10 +364,13 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 
 	if (!w)
 		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
-	if (atomic_exchange(&w->cancel_wanted, false)) {
-		kd_cancel_clear(&w->cancel);
-		return kd_error_set(err, KD_E_CANCELLED, 0, "cancelled");
+	if (atomic_exchange(&s->cancel_wanted, false)) {
+		kd_cancel_clear(&s->wake);
+		if (!w->is_leaving)
+			return kd_error_set(err, KD_E_CANCELLED, 0, "cancelled");
 	}
+	if (is_outrun(w, deadline))
+		return kd_error_set(err, KD_E_TIMEOUT, 0, "the target talks without an end");
 	speak(s, kd_now_ns());
 	note_recording(s);
 	mine = next_deadline(s, deadline);
@@ -364,13 +378,14 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 	switch (status) {
 	case KD_OK: on_event(s, &event); return KD_OK;
 	case KD_E_CANCELLED:
-		kd_cancel_clear(&w->cancel); /* somebody wants something: the flags tell what */
+		kd_cancel_clear(&s->wake); /* somebody wants something: the flags tell what */
 		return KD_OK;
 	case KD_E_CLOSED: return on_closed(s);
 	case KD_E_RESET: return on_reconnected(s);
 	case KD_E_TIMEOUT:
 		if (mine < deadline)
 			return KD_OK;
+		w->late_steps = 0;
 		return kd_error_set(err, KD_E_TIMEOUT, 0, "nothing came from the target");
 	default: return status;
 	}
@@ -420,29 +435,24 @@ enum kd_status kd__wire_answer(struct kd_session *s, const char *text, size_t si
 
 void kd__wire_break_in(struct kd_session *s)
 {
-	if (!s->wire)
-		return;
-	atomic_store(&s->wire->break_wanted, true);
-	kd_cancel_trigger(&s->wire->cancel);
+	atomic_store(&s->break_wanted, true);
+	kd_cancel_trigger(&s->wake);
 }
 
 void kd__wire_cancel(struct kd_session *s)
 {
-	if (!s->wire)
-		return;
-	atomic_store(&s->wire->cancel_wanted, true);
-	kd_cancel_trigger(&s->wire->cancel);
+	atomic_store(&s->cancel_wanted, true);
+	kd_cancel_trigger(&s->wake);
 }
 
 bool kd__wire_take_cancel(struct kd_session *s)
 {
-	return s->wire && atomic_exchange(&s->wire->cancel_wanted, false);
+	return atomic_exchange(&s->cancel_wanted, false) && !(s->wire && s->wire->is_leaving);
 }
 
 void kd__wire_clear_cancel(struct kd_session *s)
 {
-	if (s->wire)
-		atomic_store(&s->wire->cancel_wanted, false);
+	atomic_store(&s->cancel_wanted, false);
 }
 
 bool kd__wire_break_outstanding(const struct kd_session *s)
@@ -452,13 +462,67 @@ bool kd__wire_break_outstanding(const struct kd_session *s)
 
 void kd__wire_break_seen(struct kd_session *s)
 {
-	s->wire->break_outstanding = false;
+	s->wire->break_outstanding = s->wire->break_served = false;
 	s->wire->initial_break_done = true;
+}
+
+void kd__wire_forget_break(struct kd_session *s)
+{
+	atomic_store(&s->break_wanted, false);
+}
+
+void kd__wire_stop_given(struct kd_session *s)
+{
+	kd__wire_forget_break(s);
+	s->wire->break_served = s->wire->break_outstanding;
+}
+
+bool kd__wire_break_was_served(const struct kd_session *s)
+{
+	const struct kd__wire *w = s->wire;
+
+	return w->break_outstanding && w->break_served && !atomic_load(&s->break_wanted) &&
+	       kd_now_ns() - w->break_sent < break_forgotten;
 }
 
 bool kd__wire_needs_reset(const struct kd_session *s)
 {
 	return !kd_link_is_synced(&s->wire->link);
+}
+
+void kd__wire_begin_leaving(struct kd_session *s)
+{
+	atomic_store(&s->break_wanted, false);
+	s->wire->is_leaving = true;
+	s->wire->initial_break_done = true;
+	if (s->wire->prompt_open)
+		kd__wire_answer(s, "", 0, NULL);
+}
+
+void kd__wire_begin_passing(struct kd_session *s)
+{
+	atomic_store(&s->break_wanted, false);
+	s->wire->is_passing = true;
+}
+
+bool kd__wire_is_busy(const struct kd_session *s)
+{
+	return s->wire->pending_size || kd_link_is_busy(&s->wire->link);
+}
+
+bool kd__wire_has_restart(const struct kd_session *s)
+{
+	return s->wire && s->wire->boot;
+}
+
+uint64_t kd__wire_break_sent(const struct kd_session *s)
+{
+	return s->wire->break_sent;
+}
+
+bool kd__wire_was_heard(const struct kd_session *s)
+{
+	return s->wire->heard;
 }
 
 bool kd__wire_take_restart(struct kd_session *s)

@@ -39,9 +39,16 @@ enum kd_status kd__wire_answer(struct kd_session *s, const char *text, size_t si
 			       struct kd_error *err);
 
 void kd__wire_break_in(struct kd_session *s); /* async-signal-safe: only asks for it */
+/* The target is stopped: whoever wanted that before has it. */
+void kd__wire_forget_break(struct kd_session *s);
 /* A break-in byte went out and the stop it causes has not been seen yet. */
 bool kd__wire_break_outstanding(const struct kd_session *s);
 void kd__wire_break_seen(struct kd_session *s);
+/* The user gets a stop: who asked for one has it. */
+void kd__wire_stop_given(struct kd_session *s);
+/* The break-in that stops the target now was asked for before the last stop: the user has had it.
+ */
+bool kd__wire_break_was_served(const struct kd_session *s);
 void kd__wire_cancel(struct kd_session *s);
 bool kd__wire_take_cancel(struct kd_session *s);
 void kd__wire_clear_cancel(struct kd_session *s);
@@ -58,8 +65,19 @@ const char *kd__wire_endpoint(const struct kd_session *s);
 bool kd__wire_is_vm_socket(const struct kd_session *s);
 /* Requests from now on fail after this long (leaving). */
 void kd__wire_limit_requests(struct kd_session *s, uint64_t limit_ns);
-/* Keep acknowledging for a moment after the last continue; a stale stop is continued. */
-void kd__wire_linger(struct kd_session *s);
+/*
+ * From now on the session only leaves: cancels and wishes to break in no longer count, an open
+ * prompt is answered. `passing`: what stops goes on, so no break-in is sent any more.
+ */
+void kd__wire_begin_leaving(struct kd_session *s);
+void kd__wire_begin_passing(struct kd_session *s);
+/* An answer or an order of ours has not been acknowledged yet. */
+bool kd__wire_is_busy(const struct kd_session *s);
+/* A SYNC id was seen and not taken yet: what is known is about another boot. */
+bool kd__wire_has_restart(const struct kd_session *s);
+/* When the last break-in byte went out; 0: never. Anything was heard since the transport opened. */
+uint64_t kd__wire_break_sent(const struct kd_session *s);
+bool kd__wire_was_heard(const struct kd_session *s);
 bool kd__wire_is_open(const struct kd_session *s);
 
 #endif

@@ -3,8 +3,6 @@
 #ifndef KD_LIB_ENGINE_WIRE_PRIVATE_H
 #define KD_LIB_ENGINE_WIRE_PRIVATE_H
 
-#include <stdatomic.h>
-
 #include "core/link/link.h"
 #include "lib/engine/wire.h"
 #include "lib/io/pump.h"
@@ -22,9 +20,11 @@ struct kd__wire {
 	struct kd_transport *transport;
 	struct kd_link link;
 	struct kd_pump pump;
-	struct kd_cancel cancel;
-	atomic_bool break_wanted, cancel_wanted;
 	bool is_serial_line;
+	bool is_leaving; /* cancels and new break-ins no longer count */
+	bool is_passing; /* leaving, and nothing of ours is in the target: whatever stops, goes on
+			  */
+	unsigned late_steps; /* since the deadline: is_outrun() */
 
 	struct kd__seen seen;
 	uint8_t request[KD_MANIPULATE_SIZE]; /* header of the request under way */
@@ -51,6 +51,7 @@ struct kd__wire {
 
 	uint64_t opened, next_probe, break_sent, request_limit;
 	bool break_outstanding, initial_break_done;
+	bool break_served;             /* another stop came first and was given to the user */
 	unsigned probes, probe_resets; /* since nobody was heard */
 	bool recording_failed;         /* and it was said */
 	uint8_t noise[KD__NOISE_KEPT];
