@@ -17,6 +17,7 @@
 #include "lib/engine/arch.h"
 #include "lib/engine/breaks.h"
 #include "lib/engine/event.h"
+#include "lib/engine/late_step.h"
 #include "lib/engine/memory.h"
 #include "lib/engine/register.h"
 #include "lib/engine/stop.h"
@@ -24,38 +25,21 @@
 
 enum goal { GOAL_GO, GOAL_STEP };
 
-/* A thread that was resumed with the trace flag. */
-struct tracer {
-	uint64_t thread; /* 0: unknown, the processor tells */
-	uint32_t processor;
-	uint64_t off; /* the breakpoint it steps off; 0: none */
-	bool is_goal; /* its step is the user's */
-};
-
-/*
- * Tracers that have not made their step yet, because another processor stopped before. They outlive
- * plans: what they step off stays out, and their late step is not taken for somebody else's.
- */
-struct late {
-	struct tracer list[KD__EXCEPT - 1];
-	size_t n;
-};
-
 struct kd__plan {
 	enum goal goal;
 	enum kd_go how;
 	enum kd_step kind;
 	bool into;
-	uint64_t address;     /* STEP_TO_ADDRESS */
-	bool is_set;          /* there is something for gc to go on with */
-	bool off_site;        /* the single step under way only leaves a breakpoint */
-	bool tracing;         /* the last resume had the trace flag set */
-	bool use_temp;        /* the step under way ends at a temporary breakpoint */
-	uint64_t temp;        /* its address */
-	uint64_t thread, sp;  /* who it belongs to: recursion and other threads don't count */
-	bool sp_above;        /* gu: the stack pointer must have grown beyond sp */
-	struct tracer tracer; /* tracing: who */
-	struct late late;
+	uint64_t address;         /* STEP_TO_ADDRESS */
+	bool is_set;              /* there is something for gc to go on with */
+	bool off_site;            /* the single step under way only leaves a breakpoint */
+	bool tracing;             /* the last resume had the trace flag set */
+	bool use_temp;            /* the step under way ends at a temporary breakpoint */
+	uint64_t temp;            /* its address */
+	uint64_t thread, sp;      /* who it belongs to: recursion and other threads don't count */
+	bool sp_above;            /* gu: the stack pointer must have grown beyond sp */
+	struct kd__tracer tracer; /* tracing: who */
+	struct kd__late late;
 };
 
 enum kd_status kd__plan_create(struct kd_session *s)
@@ -70,49 +54,14 @@ void kd__plan_destroy(struct kd_session *s)
 	s->plan = NULL;
 }
 
-static bool is_by(const struct kd_session *s, const struct tracer *t)
-{
-	return t->thread ? t->thread == s->stop.thread : t->processor == s->owner;
-}
-
-static void late_add(struct late *l, const struct tracer *t)
-{
-	if (l->n == KD_ARRAY_LEN(l->list)) /* the oldest can no longer come */
-		memmove(l->list, l->list + 1, --l->n * sizeof l->list[0]);
-	l->list[l->n++] = *t;
-}
-
-/* Is the stop by one of them? It is no longer late then. */
-static bool late_take(struct kd_session *s, struct tracer *ret)
-{
-	struct late *l = &s->plan->late;
-
-	for (size_t i = 0; i < l->n; i++) {
-		if (!is_by(s, &l->list[i]))
-			continue;
-		*ret = l->list[i];
-		memmove(l->list + i, l->list + i + 1, (--l->n - i) * sizeof l->list[0]);
-		return true;
-	}
-	return false;
-}
-
-static bool late_has_goal(const struct late *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (l->list[i].is_goal)
-			return true;
-	return false;
-}
-
 /* Another processor stopped before the one that traces made its step. */
 void kd__plan_on_stop(struct kd_session *s)
 {
 	struct kd__plan *p = s->plan;
 
-	if (!p->tracing || is_by(s, &p->tracer))
+	if (!p->tracing || kd__tracer_is_by(s, &p->tracer))
 		return;
-	late_add(&p->late, &p->tracer);
+	kd__late_add(&p->late, &p->tracer);
 	p->tracing = p->off_site = false;
 }
 
@@ -308,17 +257,10 @@ static bool is_at_site(const struct kd_session *s, uint64_t pc)
 	return kd__breaks_has_site(s, pc) || kd__breaks_has_execute(s, pc);
 }
 
-static void except_late(struct kd__except *except, const struct late *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (l->list[i].off)
-			except->at[except->n++] = l->list[i].off;
-}
-
 /* The thread that stopped is to make the plan's step, and by the trace flag. */
 static bool steps_now(const struct kd__plan *p)
 {
-	return p->goal == GOAL_STEP && !p->use_temp && !late_has_goal(&p->late);
+	return p->goal == GOAL_STEP && !p->use_temp && !kd__late_has_goal(&p->late);
 }
 
 /* With the eyes of the stopped processor, whatever process the user looks at. */
@@ -340,18 +282,18 @@ enum kd_status kd__execute_resume(struct kd_session *s, struct kd_error *err)
 	struct kd__plan *p = s->plan;
 	uint32_t how = continue_status(s);
 	struct kd__except except = { 0 };
-	struct tracer mine;
+	struct kd__tracer mine;
 	bool is_mine, off;
 	enum kd_status status = pass_hardcoded(s, err);
 
-	late_take(s, &mine); /* it stopped for another reason: its step is over */
+	kd__late_take(s, &p->late, &mine); /* it stopped for another reason: its step is over */
 	if (status == KD_OK && steps_now(p))
 		status = here(s, prepare_step, err);
 	if (status != KD_OK)
 		return status;
 	is_mine = steps_now(p);
 	off = (int32_t)how >= 0 && is_at_site(s, s->stop.pc);
-	except_late(&except, &p->late);
+	kd__late_except(&p->late, &except);
 	if (off)
 		except.at[except.n++] = s->stop.pc;
 	status = kd__breaks_plant(s, &except, err);
@@ -359,7 +301,7 @@ enum kd_status kd__execute_resume(struct kd_session *s, struct kd_error *err)
 		return status;
 	p->off_site = off && !is_mine;
 	p->tracing = is_mine || off;
-	p->tracer = (struct tracer){ s->stop.thread, s->owner, off ? s->stop.pc : 0, is_mine };
+	p->tracer = (struct kd__tracer){ s->stop.thread, s->owner, off ? s->stop.pc : 0, is_mine };
 	p->how = KD_GO; /* what was said about this exception does not hold for the next */
 	return send_continue(s, how, p->tracing, kd__breaks_dr7(s, &except), err);
 }
@@ -398,9 +340,9 @@ static enum kd__step_result evaluate(struct kd_session *s)
 enum kd__step_result kd__plan_stepped(struct kd_session *s)
 {
 	struct kd__plan *p = s->plan;
-	struct tracer late;
+	struct kd__tracer late;
 
-	if (late_take(s, &late))
+	if (kd__late_take(s, &p->late, &late))
 		return late.is_goal ? evaluate(s) : KD__STEP_GO_ON;
 	if (!p->tracing)
 		return KD__STEP_FOREIGN;
@@ -473,7 +415,7 @@ static enum kd_status wait_control(struct kd_session *s, uint32_t processor, uin
  * Arm a single step on a processor that does not own the stop: switch to it, Continue2 with trace;
  * control returns to the owner, whose continue then lets all of them run (facts 5.8).
  */
-static enum kd_status arm_other(struct kd_session *s, uint32_t processor, struct tracer *ret,
+static enum kd_status arm_other(struct kd_session *s, uint32_t processor, struct kd__tracer *ret,
 				struct kd_error *err)
 {
 	struct kd_manipulate m;
@@ -485,9 +427,9 @@ static enum kd_status arm_other(struct kd_session *s, uint32_t processor, struct
 		status = wait_control(s, processor, deadline, err);
 	if (status != KD_OK)
 		return status;
-	*ret = (struct tracer){ .processor = processor,
-				.off = is_at_site(s, s->stop.pc) ? s->stop.pc : 0,
-				.is_goal = true };
+	*ret = (struct kd__tracer){ .processor = processor,
+				    .off = is_at_site(s, s->stop.pc) ? s->stop.pc : 0,
+				    .is_goal = true };
 	kd_manipulate_init(&m, KD_API_CONTINUE2, s->machine, (uint16_t)processor);
 	s->arch->continue2(&m, KD__NT(DBG_CONTINUE), true, kd__breaks_dr7(s, NULL));
 	status = kd__wire_order(s, &m, err);
@@ -538,7 +480,7 @@ KD_EXPORT enum kd_status kd_session_step(struct kd_session *s, enum kd_step kind
 					 uint64_t address, struct kd_error *err)
 {
 	enum kd_status status = kd__need_write(s, err);
-	struct tracer other;
+	struct kd__tracer other;
 
 	if (status == KD_OK && !s->arch)
 		status = kd_error_set(err, KD_E_UNSUPPORTED, 0,
@@ -562,7 +504,7 @@ KD_EXPORT enum kd_status kd_session_step(struct kd_session *s, enum kd_step kind
 	status = arm_other(s, s->processor, &other, err);
 	if (status != KD_OK)
 		return status;
-	late_add(&s->plan->late, &other);
+	kd__late_add(&s->plan->late, &other);
 	return begin(s, kd__execute_resume(s, err));
 }
 
