@@ -557,7 +557,8 @@ static const struct command commands[] = {
 	  "/1: gone after the first hit. /p, /t: only in that process or thread. /w: stop only when the "
 	  "condition is true. PASSES: stop at the n-th hit. COMMANDS run at the stop; ending in `gc` they "
 	  "let the target go on. A symbol that is not known yet makes the breakpoint deferred, as bu. "
-	  "The target's table holds 32 of these.",
+	  "The target's table holds 32 of these. When the target restarts, breakpoints by name are set "
+	  "again; those by number are disabled, for the address may mean something else.",
 	  "bp nt!NtCreateFile \"k 3; gc\"",
 	  "breakpoint", CMD_STOPPED | CMD_CHANGES, WORDS_SYMBOLS, run_bp, NULL, NULL },
 	{ "bu", "bu[ID] [/1] [/p EPROCESS] [/t ETHREAD] [/w \"CONDITION\"] [ADDRESS [PASSES]] [\"COMMANDS\"]",
