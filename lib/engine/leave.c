@@ -91,6 +91,12 @@ static void pass(struct kd_session *s)
 	}
 }
 
+/* Nobody hears us any more: nothing that we say next arrives. */
+static bool is_unheard(enum kd_status status)
+{
+	return status == KD_E_TIMEOUT || status == KD_E_CLOSED;
+}
+
 /* From stopped to running. What could not be taken out is told, and does not keep it halted. */
 static enum kd_status let_go(struct kd_session *s, bool resume, struct kd_error *err)
 {
@@ -99,7 +105,7 @@ static enum kd_status let_go(struct kd_session *s, bool resume, struct kd_error 
 	if (!s->options.read_only)
 		status = kd__breaks_withdraw(s, err);
 	kd__breaks_forget_all(s);
-	if (resume)
+	if (resume && !is_unheard(status))
 		resumed = kd__execute_leave(s, status == KD_OK ? err : NULL);
 	return status == KD_OK ? resumed : status;
 }
@@ -124,7 +130,7 @@ static enum kd_status leave(struct kd_session *s, bool resume, struct kd_error *
 
 		status = status == KD_OK ? let : status;
 	}
-	if (resume)
+	if (resume && !(is_unheard(status) && s->state == KD_SESSION_STOPPED))
 		pass(s);
 	return status;
 }
