@@ -73,8 +73,8 @@ enum kd_status kd_session_create(const char *endpoint, const struct kd_session_o
 
 /**
  * Leave the target running without any of our breakpoints, close the transport and free everything.
- * NULL is fine. A target that cannot be reached any more is given up after two seconds, one that does not stop for its
- * breakpoints to be taken out after four.
+ * NULL is fine. A target that cannot be reached any more is given up after two seconds, one that
+ * does not stop for its breakpoints to be taken out after four.
  */
 void kd_session_destroy(struct kd_session *session);
 
