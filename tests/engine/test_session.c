@@ -19,134 +19,7 @@
 #include <openkd/module.h>
 #include <openkd/register.h>
 
-#include "tests/engine/fake_host.h"
-
-/* code: a loop that calls a function; both begin with nop. */
-enum { LOOP = 0, CALL = 1, AFTER = 6, FUNCTION = 0x20, DATA = 0x100, CODE_SIZE = 0x200 };
-
-struct fixture {
-	struct fake_host *host;
-	struct kd_session *session;
-	uint64_t code;
-};
-
-static const uint8_t program[] = {
-	0x90, /* LOOP: nop */
-	0xE8, FUNCTION - AFTER,
-	0,    0,
-	0,                                  /* CALL: call FUNCTION */
-	0xEB, (uint8_t)(LOOP - (AFTER + 2)) /* AFTER: jmp LOOP */
-};
-static const uint8_t function[] = { 0x90, 0x90, 0xC3 };
-
-static void place_program(struct fixture *f)
-{
-	fake_host_lock(f->host);
-	f->code = kd_fake_alloc(f->host->fake, CODE_SIZE);
-	kd_fake_write(f->host->fake, f->code, program, sizeof program);
-	kd_fake_write(f->host->fake, f->code + FUNCTION, function, sizeof function);
-	kd_fake_go_to(f->host->fake, 0, f->code);
-	fake_host_unlock(f->host);
-}
-
-/* Events until one of this kind (or, for STOP, any stop); fails after five seconds. */
-static struct kd_event wait_for(struct kd_session *s, enum kd_event_kind kind)
-{
-	struct kd_event event;
-	struct kd_error err = { 0 };
-
-	do {
-		enum kd_status status = kd_session_wait(s, 5000, &event, &err);
-
-		if (status != KD_OK)
-			fail_msg("waiting for event %d: %s", kind, err.text);
-	} while (event.kind != kind);
-	return event;
-}
-
-static void attach(struct fixture *f)
-{
-	struct kd_session_options options = KD_SESSION_OPTIONS_INIT;
-	struct kd_error err = { 0 };
-
-	options.initial_break = true;
-	if (kd_session_create(f->host->endpoint, &options, &f->session, &err) != KD_OK)
-		fail_msg("%s", err.text);
-	wait_for(f->session, KD_EVENT_STOP);
-}
-
-static int set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof *f);
-
-	setenv("XDG_STATE_HOME", "/tmp/openkd-test-state", 1);
-	setenv("XDG_RUNTIME_DIR", "/tmp", 0);
-	f->host = fake_host_start(&(struct kd_fake_config){ .n_processors = 2 });
-	place_program(f);
-	attach(f);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	kd_session_destroy(f->session);
-	fake_host_stop(f->host);
-	free(f);
-	return 0;
-}
-
-static void ok(enum kd_status status, const struct kd_error *err)
-{
-	if (status != KD_OK)
-		fail_msg("%s: %s", "call failed", err->text);
-}
-
-#define OK(call)                             \
-	do {                                 \
-		struct kd_error err = { 0 }; \
-		ok(call, &err);              \
-	} while (0)
-
-static struct kd_session_counters counters(struct kd_session *s)
-{
-	struct kd_session_counters c;
-
-	kd_session_counters(s, &c);
-	return c;
-}
-
-static int add_breakpoint(struct fixture *f, uint64_t address, uint32_t passes)
-{
-	struct kd_breakpoint_spec spec = KD_BREAKPOINT_SPEC_INIT;
-	int id = -1;
-
-	spec.address = address;
-	spec.passes = passes;
-	OK(kd_breakpoint_add(f->session, -1, &spec, &id, &err));
-	return id;
-}
-
-static uint64_t pc(struct fixture *f)
-{
-	uint64_t value = 0;
-
-	OK(kd_register_pc(f->session, &value, &err));
-	return value;
-}
-
-/* What is really in memory, breakpoints included. */
-static uint8_t raw_byte(struct fixture *f, uint64_t address)
-{
-	uint8_t byte = 0;
-
-	fake_host_lock(f->host);
-	kd_fake_read(f->host->fake, address, &byte, 1);
-	fake_host_unlock(f->host);
-	return byte;
-}
+#include "tests/engine/session_fixture.h"
 
 static void test_identifies(void **state)
 {
@@ -180,15 +53,15 @@ static void test_memory_is_cached(void **state)
 	uint64_t before;
 
 	OK(kd_memory_read(f->session, f->code, bytes, 16, NULL, &err));
-	assert_memory_equal(bytes, program, sizeof program);
-	before = counters(f->session).requests;
+	assert_memory_equal(bytes, fixture_program, sizeof fixture_program);
+	before = fixture_counters(f->session).requests;
 	OK(kd_memory_read(f->session, f->code + 40, bytes, 64, NULL, &err));
-	assert_int_equal(counters(f->session).requests, before);
+	assert_int_equal(fixture_counters(f->session).requests, before);
 	OK(kd_session_step(f->session, KD_STEP_INTO, true, 0, &err));
-	wait_for(f->session, KD_EVENT_STOP);
-	before = counters(f->session).requests;
+	fixture_wait(f->session, KD_EVENT_STOP);
+	before = fixture_counters(f->session).requests;
 	OK(kd_memory_read(f->session, f->code, bytes, 16, NULL, &err));
-	assert_true(counters(f->session).requests > before);
+	assert_true(fixture_counters(f->session).requests > before);
 }
 
 static void test_large_read_takes_few_requests(void **state)
@@ -202,9 +75,9 @@ static void test_large_read_takes_few_requests(void **state)
 	for (unsigned i = 0; i < 65536; i += 8)
 		kd_fake_put_word(f->host->fake, address + i, i * UINT64_C(0x9E3779B97F4A7C15));
 	fake_host_unlock(f->host);
-	before = counters(f->session).requests;
+	before = fixture_counters(f->session).requests;
 	OK(kd_memory_read(f->session, address, bytes, 65536, NULL, &err));
-	assert_in_range(counters(f->session).requests - before, 17, 18);
+	assert_in_range(fixture_counters(f->session).requests - before, 17, 18);
 	for (unsigned i = 0; i < 65536; i += 8) {
 		uint64_t value;
 
@@ -273,17 +146,17 @@ static void test_registers(void **state)
 static void test_breakpoint_hits_again_and_again(void **state)
 {
 	struct fixture *f = *state;
-	int id = add_breakpoint(f, f->code + FUNCTION, 0);
+	int id = fixture_break(f, f->code + FUNCTION, 0);
 	uint8_t byte;
 
 	for (int i = 0; i < 5; i++) {
 		struct kd_event e;
 
 		OK(kd_session_go(f->session, KD_GO, &err));
-		e = wait_for(f->session, KD_EVENT_STOP);
+		e = fixture_wait(f->session, KD_EVENT_STOP);
 		assert_int_equal(e.stop.reason, KD_STOP_BREAKPOINT);
 		assert_int_equal(e.stop.breakpoint_id, id);
-		assert_true(pc(f) == f->code + FUNCTION);
+		assert_true(fixture_pc(f) == f->code + FUNCTION);
 	}
 	assert_int_equal(kd_breakpoint_find(f->session, id)->hits, 5);
 	OK(kd_memory_read(f->session, f->code + FUNCTION, &byte, 1, NULL, &err));
@@ -293,10 +166,10 @@ static void test_breakpoint_hits_again_and_again(void **state)
 static void test_pass_count(void **state)
 {
 	struct fixture *f = *state;
-	int id = add_breakpoint(f, f->code + FUNCTION, 7);
+	int id = fixture_break(f, f->code + FUNCTION, 7);
 
 	OK(kd_session_go(f->session, KD_GO, &err));
-	wait_for(f->session, KD_EVENT_STOP);
+	fixture_wait(f->session, KD_EVENT_STOP);
 	assert_int_equal(kd_breakpoint_find(f->session, id)->hits, 7);
 }
 
@@ -305,23 +178,23 @@ static void test_adjacent_breakpoints(void **state)
 	struct fixture *f = *state;
 	uint64_t first = f->code + FUNCTION, second = first + 1;
 
-	add_breakpoint(f, first, 0);
-	add_breakpoint(f, second, 0);
+	fixture_break(f, first, 0);
+	fixture_break(f, second, 0);
 	for (int i = 0; i < 3; i++) {
 		OK(kd_session_go(f->session, KD_GO, &err));
-		wait_for(f->session, KD_EVENT_STOP);
-		assert_true(pc(f) == first);
+		fixture_wait(f->session, KD_EVENT_STOP);
+		assert_true(fixture_pc(f) == first);
 		OK(kd_session_go(f->session, KD_GO, &err));
-		wait_for(f->session, KD_EVENT_STOP);
-		assert_true(pc(f) == second);
+		fixture_wait(f->session, KD_EVENT_STOP);
+		assert_true(fixture_pc(f) == second);
 	}
 }
 
 static void go_to(struct fixture *f, uint64_t address)
 {
 	OK(kd_session_go_to(f->session, &address, 1, KD_GO, &err));
-	wait_for(f->session, KD_EVENT_STOP);
-	assert_true(pc(f) == address);
+	fixture_wait(f->session, KD_EVENT_STOP);
+	assert_true(fixture_pc(f) == address);
 }
 
 static void test_stepping(void **state)
@@ -330,34 +203,34 @@ static void test_stepping(void **state)
 
 	go_to(f, f->code + CALL);
 	OK(kd_session_step(f->session, KD_STEP_OVER, false, 0, &err));
-	wait_for(f->session, KD_EVENT_STOP);
-	assert_true(pc(f) == f->code + AFTER);
+	fixture_wait(f->session, KD_EVENT_STOP);
+	assert_true(fixture_pc(f) == f->code + AFTER);
 	go_to(f, f->code + CALL);
 	OK(kd_session_step(f->session, KD_STEP_INTO, true, 0, &err));
-	wait_for(f->session, KD_EVENT_STOP);
-	assert_true(pc(f) == f->code + FUNCTION);
+	fixture_wait(f->session, KD_EVENT_STOP);
+	assert_true(fixture_pc(f) == f->code + FUNCTION);
 	OK(kd_session_step(f->session, KD_STEP_TO_RETURN, true, 0, &err));
-	wait_for(f->session, KD_EVENT_STOP);
-	assert_true(pc(f) == f->code + FUNCTION + 2);
+	fixture_wait(f->session, KD_EVENT_STOP);
+	assert_true(fixture_pc(f) == f->code + FUNCTION + 2);
 	OK(kd_session_step(f->session, KD_STEP_TO_CALL, true, 0, &err));
-	wait_for(f->session, KD_EVENT_STOP);
-	assert_true(pc(f) == f->code + CALL);
+	fixture_wait(f->session, KD_EVENT_STOP);
+	assert_true(fixture_pc(f) == f->code + CALL);
 }
 
 static void test_step_over_breakpointed_call(void **state)
 {
 	struct fixture *f = *state;
 
-	add_breakpoint(f, f->code + CALL, 0);
+	fixture_break(f, f->code + CALL, 0);
 	OK(kd_session_go(f->session, KD_GO, &err));
-	wait_for(f->session, KD_EVENT_STOP);
+	fixture_wait(f->session, KD_EVENT_STOP);
 	for (int i = 0; i < 3; i++) {
 		OK(kd_session_step(f->session, KD_STEP_OVER, false, 0, &err));
-		wait_for(f->session, KD_EVENT_STOP);
-		assert_true(pc(f) == f->code + AFTER);
+		fixture_wait(f->session, KD_EVENT_STOP);
+		assert_true(fixture_pc(f) == f->code + AFTER);
 		OK(kd_session_go(f->session, KD_GO, &err));
-		wait_for(f->session, KD_EVENT_STOP);
-		assert_true(pc(f) == f->code + CALL);
+		fixture_wait(f->session, KD_EVENT_STOP);
+		assert_true(fixture_pc(f) == f->code + CALL);
 	}
 }
 
@@ -368,7 +241,7 @@ static void test_thirty_third_is_refused(void **state)
 	struct kd_error refusal = { 0 };
 
 	for (uint64_t i = 0; i < 32; i++)
-		add_breakpoint(f, f->code + 0x80 + i, 0);
+		fixture_break(f, f->code + 0x80 + i, 0);
 	spec.address = f->code + 0x80 + 32;
 	assert_int_equal(kd_breakpoint_add(f->session, -1, &spec, NULL, &refusal), KD_E_FULL);
 	assert_non_null(strstr(refusal.text, "32"));
@@ -383,28 +256,28 @@ static void test_leaves_no_breakpoint(void **state)
 	struct fixture *f = *state;
 
 	for (uint64_t i = 0; i < 10; i++)
-		add_breakpoint(f, f->code + 0x80 + i, 0);
-	add_breakpoint(f, f->code + FUNCTION, 0);
+		fixture_break(f, f->code + 0x80 + i, 0);
+	fixture_break(f, f->code + FUNCTION, 0);
 	OK(kd_session_go(f->session, KD_GO, &err));
-	wait_for(f->session, KD_EVENT_STOP);
+	fixture_wait(f->session, KD_EVENT_STOP);
 	OK(kd_session_detach(f->session, true, &err));
 	assert_true(fake_host_runs_alone(f->host));
 	for (uint64_t i = 0; i < 10; i++)
-		assert_int_equal(raw_byte(f, f->code + 0x80 + i), 0);
-	assert_int_equal(raw_byte(f, f->code + FUNCTION), 0x90);
+		assert_int_equal(fixture_raw_byte(f, f->code + 0x80 + i), 0);
+	assert_int_equal(fixture_raw_byte(f, f->code + FUNCTION), 0x90);
 }
 
 static void test_leaves_a_running_target(void **state)
 {
 	struct fixture *f = *state;
 
-	add_breakpoint(f, f->code + DATA, 0); /* never reached */
+	fixture_break(f, f->code + DATA, 0); /* never reached */
 	OK(kd_session_go(f->session, KD_GO, &err));
 	usleep(50000);
-	assert_int_equal(raw_byte(f, f->code + DATA), 0xCC);
+	assert_int_equal(fixture_raw_byte(f, f->code + DATA), 0xCC);
 	OK(kd_session_detach(f->session, true, &err));
 	assert_true(fake_host_runs_alone(f->host));
-	assert_int_equal(raw_byte(f, f->code + DATA), 0);
+	assert_int_equal(fixture_raw_byte(f, f->code + DATA), 0);
 }
 
 static void test_next_debugger_repairs(void **state)
@@ -412,7 +285,7 @@ static void test_next_debugger_repairs(void **state)
 	struct fixture *f = *state;
 	struct kd_session *killed = f->session;
 
-	add_breakpoint(f, f->code + DATA, 0);
+	fixture_break(f, f->code + DATA, 0);
 	OK(kd_session_go(f->session, KD_GO, &err));
 	usleep(50000);
 	/* As if it had been killed: the socket closes, nothing is said. */
@@ -421,9 +294,9 @@ static void test_next_debugger_repairs(void **state)
 	fake_host_unlock(f->host);
 	usleep(50000);
 	kd_session_destroy(killed);
-	assert_int_equal(raw_byte(f, f->code + DATA), 0xCC);
-	attach(f);
-	assert_int_equal(raw_byte(f, f->code + DATA), 0);
+	assert_int_equal(fixture_raw_byte(f, f->code + DATA), 0xCC);
+	fixture_attach(f, "");
+	assert_int_equal(fixture_raw_byte(f, f->code + DATA), 0);
 }
 
 static void test_prints_and_modules(void **state)
@@ -435,16 +308,16 @@ static void test_prints_and_modules(void **state)
 	kd_fake_do(f->host->fake, KD_FAKE_PRINT, "hello from the target\n");
 	fake_host_unlock(f->host);
 	OK(kd_session_go(f->session, KD_GO, &err));
-	e = wait_for(f->session, KD_EVENT_PRINT);
+	e = fixture_wait(f->session, KD_EVENT_PRINT);
 	assert_string_equal(e.text, "hello from the target\n");
 	fake_host_lock(f->host);
 	kd_fake_do(f->host->fake, KD_FAKE_PROMPT, "well? ");
 	fake_host_unlock(f->host);
-	e = wait_for(f->session, KD_EVENT_PROMPT);
+	e = fixture_wait(f->session, KD_EVENT_PROMPT);
 	assert_string_equal(e.text, "well? ");
 	OK(kd_session_answer(f->session, "yes", 3, &err));
 	kd_session_break_in(f->session);
-	wait_for(f->session, KD_EVENT_STOP);
+	fixture_wait(f->session, KD_EVENT_STOP);
 	fake_host_lock(f->host);
 	assert_string_equal(f->host->fake->answer, "yes");
 	fake_host_unlock(f->host);
@@ -459,10 +332,10 @@ static void test_restart_is_followed(void **state)
 	kd_fake_do(f->host->fake, KD_FAKE_RESTART, "");
 	fake_host_unlock(f->host);
 	OK(kd_session_go(f->session, KD_GO, &err));
-	wait_for(f->session, KD_EVENT_RESTART);
+	fixture_wait(f->session, KD_EVENT_RESTART);
 	kd_session_break_in(f->session);
-	wait_for(f->session, KD_EVENT_CONNECTED);
-	wait_for(f->session, KD_EVENT_STOP);
+	fixture_wait(f->session, KD_EVENT_CONNECTED);
+	fixture_wait(f->session, KD_EVENT_STOP);
 	assert_true(kd_session_generation(f->session) > generation);
 }
 
@@ -484,7 +357,7 @@ static void test_pause_is_survived(void **state)
 	pthread_create(&thread, NULL, end_pause, &f->host->paused);
 	kd_memory_flush(f->session);
 	OK(kd_memory_read(f->session, f->code, bytes, sizeof bytes, NULL, &err));
-	assert_memory_equal(bytes, program, sizeof program);
+	assert_memory_equal(bytes, fixture_program, sizeof fixture_program);
 	pthread_join(thread, NULL);
 }
 
@@ -502,7 +375,7 @@ static void test_cancel_is_quick(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	assert_true(b.tv_sec - a.tv_sec < 2);
 	kd_session_break_in(f->session);
-	wait_for(f->session, KD_EVENT_STOP);
+	fixture_wait(f->session, KD_EVENT_STOP);
 }
 
 static void test_right_answers_on_a_lossy_line(void **state)
@@ -537,13 +410,13 @@ static void test_read_only_refuses(void **state)
 	f->session = NULL;
 	options.initial_break = options.read_only = true;
 	OK(kd_session_create(f->host->endpoint, &options, &f->session, &err));
-	wait_for(f->session, KD_EVENT_STOP);
+	fixture_wait(f->session, KD_EVENT_STOP);
 	assert_int_equal(kd_memory_write(f->session, f->code, &byte, 1, NULL, NULL), KD_E_DENIED);
-	assert_int_equal(raw_byte(f, f->code), 0x90);
+	assert_int_equal(fixture_raw_byte(f, f->code), 0x90);
 	OK(kd_memory_read(f->session, f->code, &byte, 1, NULL, &err));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, fixture_set_up, fixture_tear_down)
 
 int main(void)
 {

@@ -674,8 +674,11 @@ bool kd_fake_run(struct kd_fake *f, uint64_t now)
 		do_task(f);
 		return true;
 	}
-	for (uint16_t i = 0; i < f->config.n_processors && kd_server_is_idle(&f->server); i++)
-		any = execute(f, i) || any;
+	/* In turns, or the first would stop always before the others run. */
+	for (uint16_t i = 0; i < f->config.n_processors && kd_server_is_idle(&f->server); i++) {
+		any = execute(f, f->next_processor) || any;
+		f->next_processor = (uint16_t)((f->next_processor + 1) % f->config.n_processors);
+	}
 	return any;
 }
 

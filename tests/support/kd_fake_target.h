@@ -107,6 +107,7 @@ struct kd_fake {
 
 	/* The stop in progress. */
 	uint16_t owner, speaker; /* who stopped; who talks to the debugger */
+	uint16_t next_processor; /* whose turn it is to execute */
 	struct kd_w_exception exception;
 	bool has_exception, second_chance;
 	bool restart_wanted;
