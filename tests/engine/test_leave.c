@@ -26,12 +26,14 @@ static void test_after_a_break_in(void **state)
 	struct kd_event event;
 
 	go(f);
-	usleep(1300000); /* a second break-in is only sent this long after the first */
+	/* A second break-in is only sent 1.5 seconds after the first, that of attaching. */
+	assert_int_equal(kd_session_wait(f->session, 1600, &event, NULL), KD_E_TIMEOUT);
 	kd_session_break_in(f->session);
-	kd_session_wait(f->session, 0, &event, NULL);
+	kd_session_wait(f->session, 0, &event, NULL); /* hears of it */
+	kd_session_wait(f->session, 0, &event, NULL); /* sends the byte */
 	leave(f);
-	usleep(100000);
-	assert_false(fixture_is_stopped(f));
+	for (int i = 0; i < 300; i++, usleep(1000))
+		assert_false(fixture_is_stopped(f));
 }
 
 static void test_with_an_unread_stop(void **state)
@@ -112,11 +114,20 @@ static void test_with_cancels(void **state)
 	fixture_wait(f->session, KD_EVENT_STOP);
 	assert_int_equal(fixture_raw_byte(f, f->code + DATA), 0xCC);
 	assert_int_equal(pthread_create(&thread, NULL, cancel_again_and_again, f->session), 0);
-	kd_session_detach(f->session, true, NULL);
-	assert_true(fake_host_runs_alone(f->host));
+	leave(f);
 	pthread_join(thread, NULL);
 	for (uint64_t i = 0; i < MANY; i++)
 		assert_int_equal(fixture_raw_byte(f, f->code + DATA + i), 0);
+}
+
+static bool is_dead(struct fixture *f, uint16_t processor)
+{
+	bool dead;
+
+	fake_host_lock(f->host);
+	dead = f->host->fake->processors[processor].is_halted;
+	fake_host_unlock(f->host);
+	return dead;
 }
 
 /* The stop of a fault that nobody handled: again and again, if it is continued as handled. */
@@ -134,7 +145,9 @@ static void test_at_a_fault(void **state)
 	go(f);
 	event = fixture_wait(f->session, KD_EVENT_STOP);
 	assert_int_equal(event.stop.reason, KD_STOP_EXCEPTION);
+	assert_false(event.stop.first_chance);
 	leave(f);
+	assert_true(is_dead(f, 0)); /* of the fault: it is not executed once more */
 }
 
 static void test_after_another_processor_was_stepped(void **state)
