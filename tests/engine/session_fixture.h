@@ -18,7 +18,15 @@
 #include "tests/engine/fake_host.h"
 
 /* code: a loop that calls a function; both begin with nop. */
-enum { LOOP = 0, CALL = 1, AFTER = 6, FUNCTION = 0x20, DATA = 0x100, CODE_SIZE = 0x200, PROGRAM_SIZE = 8 };
+enum {
+	LOOP = 0,
+	CALL = 1,
+	AFTER = 6,
+	FUNCTION = 0x20,
+	DATA = 0x100,
+	CODE_SIZE = 0x200,
+	PROGRAM_SIZE = 8
+};
 
 extern const uint8_t fixture_program[PROGRAM_SIZE];
 
@@ -55,9 +63,9 @@ void fixture_poke(struct fixture *f, uint64_t address, uint8_t byte);
 void fixture_go_to(struct fixture *f, uint16_t processor, uint64_t address);
 bool fixture_is_stopped(struct fixture *f);
 /* Until the condition holds, at most five seconds; fails then. */
-#define UNTIL(condition)                                            \
-	for (int tries_ = 0; !(condition); usleep(1000))            \
-		if (++tries_ > 5000)                                \
+#define UNTIL(condition)                                 \
+	for (int tries_ = 0; !(condition); usleep(1000)) \
+		if (++tries_ > 5000)                     \
 	fail_msg("%s did not come true", #condition)
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/engine/memory.h"
@@ -29,11 +30,9 @@ static void test_table_has_it_already(void **state)
 	fixture_break(f, f->code + FUNCTION, 0);
 	fixture_break(f, data, 0);
 	fake_host_lock(f->host);
-	f->host->fake->target.breakpoints[31] =
-		(struct kd_target_breakpoint){ .state = KD_TARGET_BP_INSERTED,
-					       .size = 1,
-					       .address = data,
-					       .instruction = { 0xCC } };
+	f->host->fake->target.breakpoints[31] = (struct kd_target_breakpoint){
+		.state = KD_TARGET_BP_INSERTED, .size = 1, .address = data, .instruction = { 0xCC }
+	};
 	fake_host_unlock(f->host);
 	fixture_poke(f, data, 0xCC);
 	go(f);
@@ -59,10 +58,8 @@ static bool is_journalled(struct fixture *f, uint64_t address)
 {
 	char command[200];
 
-	(void)f;
-	snprintf(command, sizeof command,
-		 "cat /tmp/openkd-test-state/openkd/journal-* 2>/dev/null | grep -q %016llx",
-		 (unsigned long long)address);
+	snprintf(command, sizeof command, "cat %s/openkd/journal-* 2>/dev/null | grep -q %016llx",
+		 f->host->folder, (unsigned long long)address);
 	return system(command) == 0;
 }
 
@@ -124,6 +121,22 @@ static void test_break_in_while_stopped(void **state)
 	kd_session_break_in(f->session);
 	go(f);
 	assert_int_equal(kd_session_wait(f->session, 300, &event, NULL), KD_E_TIMEOUT);
+}
+
+/* The stop that was there when we came is the one that attaching asks for: no break-in follows. */
+static void test_attaching_to_a_halted_target(void **state)
+{
+	struct fixture *f = *state;
+	struct kd_event event;
+
+	fake_host_lock(f->host);
+	shutdown(f->host->peer, SHUT_RDWR);
+	fake_host_unlock(f->host);
+	kd_session_destroy(f->session);
+	assert_true(fixture_is_stopped(f));
+	fixture_attach(f, "");
+	go(f);
+	assert_int_equal(kd_session_wait(f->session, 1500, &event, NULL), KD_E_TIMEOUT);
 }
 
 /*
@@ -204,6 +217,7 @@ int main(void)
 		T(test_while_another_process_is_looked_at),
 		T(test_step_of_another_processor),
 		T(test_break_in_while_stopped),
+		T(test_attaching_to_a_halted_target),
 		T(test_two_processors_and_two_breakpoints),
 		T(test_steps_in_turns),
 	};

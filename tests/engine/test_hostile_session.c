@@ -215,7 +215,7 @@ static void test_kdbg_comes_later(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_short_reads),        T(test_prompts_without_end),
+		T(test_short_reads),         T(test_prompts_without_end),
 		T(test_reset_at_the_prompt), T(test_what_cannot_be_repaired_yet),
 		T(test_kdbg_comes_later),
 	};
