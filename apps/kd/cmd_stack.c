@@ -117,6 +117,12 @@ static void show_call_site(struct call *call, const struct stack_call *k, const 
 	struct symbol_text name = symbol_of(call->con, f->pc);
 	struct source_line line;
 
+	if (k->call_site_only) {
+		name.s[strcspn(name.s, "+")] = '\0';
+		out_styled(call->out, OUT_SYMBOL, "%s\n",
+			   name.s[0] ? name.s : addr(call->con, f->pc).s);
+		return;
+	}
 	if (name.s[0])
 		out_styled(call->out, OUT_SYMBOL, "%s", name.s);
 	else

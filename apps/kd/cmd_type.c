@@ -19,6 +19,7 @@ struct dt {
 	struct kd_type type;
 	char *fields[FIELDS_MAX];
 	size_t n_fields;
+	bool has_prefixes; /* -y: fields are named by how they begin */
 	bool has_address;
 	uint64_t address;
 };
@@ -72,9 +73,11 @@ static enum kd_status take_options(struct call *call, struct dt *dt)
 			dt->show.follows_pointers = false;
 		} else if (strcmp(word, "v") == 0) {
 			dt->show.is_verbose = true;
+		} else if (strcmp(word, "y") == 0) {
+			dt->has_prefixes = true;
 		} else {
-			return call_fail(call, KD_E_SYNTAX, "-%s is not known; there are -b -rN -v",
-					 word);
+			return call_fail(call, KD_E_SYNTAX,
+					 "-%s is not known; there are -b -rN -v -y", word);
 		}
 	}
 	dt->show.depth = APP_MIN(dt->show.depth, (unsigned)TYPE_DEPTH_MAX);
@@ -111,15 +114,32 @@ static bool names_fields(struct call *call, const struct dt *dt, const char *wor
 	return found;
 }
 
-/* [FIELD ...] [ADDRESS] in any order. */
+/* With -y a name is a beginning; `Header.` asks for what is in Header. */
+static void as_pattern(const struct dt *dt, char *word)
+{
+	size_t n = strlen(word);
+
+	if (n == 0 || !(isalpha((unsigned char)word[0]) || word[0] == '_'))
+		return;
+	if (dt->has_prefixes && pattern_is_literal(word))
+		strcpy(word + n, "*");
+	else if (word[n - 1] == '.')
+		word[n - 1] = '\0';
+}
+
+/* [FIELD ...] [ADDRESS], and options, in any order. */
 static enum kd_status take_fields(struct call *call, struct dt *dt)
 {
 	char word[256];
 
-	while (!args_at_end(&call->args)) {
+	for (;;) {
+		enum kd_status s = take_options(call, dt);
 		const char *start = call->args.at;
 
-		args_word(&call->args, word, sizeof(word));
+		if (s != KD_OK || args_at_end(&call->args))
+			return s;
+		args_word(&call->args, word, sizeof(word) - 1);
+		as_pattern(dt, word);
 		if (names_fields(call, dt, word)) {
 			if (dt->n_fields == FIELDS_MAX)
 				return call_fail(call, KD_E_TOO_BIG, "at most %d fields",
@@ -128,7 +148,7 @@ static enum kd_status take_fields(struct call *call, struct dt *dt)
 			continue;
 		}
 		call->args.at = start;
-		enum kd_status s = args_value(&call->args, &dt->address);
+		s = args_value(&call->args, &dt->address);
 		if (s != KD_OK && isalpha((unsigned char)word[0]))
 			return call_fail(call, KD_E_NOT_FOUND,
 					 "'%s' is neither a field of %s nor an address", word,
@@ -137,7 +157,6 @@ static enum kd_status take_fields(struct call *call, struct dt *dt)
 			return s;
 		dt->has_address = true;
 	}
-	return KD_OK;
 }
 
 /* --- showing --- */
@@ -275,9 +294,9 @@ static enum kd_status run_dt(struct call *call)
 
 /* clang-format off */
 static const struct command commands[] = {
-	{ "dt", "dt [-b] [-r[N]] [-v] [MODULE!]TYPE [FIELD ...] [ADDRESS]\ndt [MODULE!]PATTERN",
+	{ "dt", "dt [-b] [-r[N]] [-v] [MODULE!]TYPE [-y] [FIELD ...] [ADDRESS]\ndt [MODULE!]PATTERN",
 	  "Show a type, or what lies at an address as that type; with wildcards: list types\n"
-	  "FIELD: a path (Header.Lock), or a pattern of names. -r: open structs and pointers N levels "
+	  "FIELD: a path (Header.Type), or a pattern of names; with -y how names begin. -r: open structs and pointers N levels "
 	  "deep (1). -b: open structs only, all of them. -v: say sizes. A variable's name stands for its "
 	  "type and address.",
 	  "dt nt!_KTHREAD State @$thread", "type", CMD_STOPPED, WORDS_TYPES, run_dt, NULL, NULL },

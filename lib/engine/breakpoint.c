@@ -437,12 +437,12 @@ static bool count_hit(struct kd_session *s, struct brk *b)
 {
 	struct kd_error err;
 	bool wanted;
+	enum kd_status status = is_wanted(s, b, &wanted, &err);
 
-	if (is_wanted(s, b, &wanted, &err) != KD_OK) {
+	if (status != KD_OK && status != KD_E_CANCELLED) /* who cancels wants a stop */
 		kd__events_notice(s, "breakpoint %d: its condition failed: %s", b->pub.id,
 				  err.text);
-		wanted = true;
-	}
+	wanted |= status != KD_OK;
 	if (!wanted)
 		return false;
 	b->pub.hits++;

@@ -70,7 +70,9 @@ static void describe_unheard(const struct kd__wire *w, char *text, size_t size)
 	uint64_t seconds = (kd_now_ns() - w->opened) / UINT64_C(1000000000);
 	char noise[KD__NOISE_KEPT + 1];
 
-	if (c->rx_bytes == 0) {
+	if (!kd_transport_info(w->transport)->is_up && w->transport->trouble[0]) {
+		snprintf(text, size, "%s", w->transport->trouble);
+	} else if (c->rx_bytes == 0) {
 		describe_silence(w, seconds, text, size);
 	} else if (c->checksum_errors || c->trailer_errors) {
 		snprintf(text, size,

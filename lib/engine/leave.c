@@ -142,7 +142,7 @@ KD_EXPORT enum kd_status kd_session_detach(struct kd_session *s, bool resume, st
 	if (!kd__wire_is_open(s))
 		return KD_OK;
 	kd__wire_limit_requests(s, LIMIT_MS * ms);
-	status = leave(s, resume, err);
+	status = kd__wire_is_replay(s) ? KD_OK : leave(s, resume, err);
 	closed = kd__wire_destroy(s, status == KD_OK ? err : NULL);
 	s->state = KD_SESSION_DISCONNECTED;
 	return status == KD_OK ? closed : status;

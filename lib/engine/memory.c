@@ -39,10 +39,11 @@ struct cache {
 
 struct kd__memory {
 	struct cache virtual, physical;
-	uint32_t chunk;     /* most bytes per request at the moment */
-	uint32_t clean;     /* requests since the last loss */
-	bool lost;          /* during the current request */
-	uint64_t directory; /* 0: the stopped processor's */
+	uint32_t chunk;      /* most bytes per request at the moment */
+	uint32_t clean;      /* requests since the last loss */
+	bool lost;           /* during the current request */
+	uint32_t since_loss; /* requests since the last one; large: there was none */
+	uint64_t directory;  /* 0: the stopped processor's */
 };
 
 enum kd_status kd__memory_create(struct kd_session *s)
@@ -52,6 +53,7 @@ enum kd_status kd__memory_create(struct kd_session *s)
 		return KD_E_NO_MEMORY;
 	s->memory->physical.is_physical = true;
 	s->memory->chunk = KD_READ_MAX;
+	s->memory->since_loss = CLEAN_TO_GROW;
 	return KD_OK;
 }
 
@@ -107,9 +109,11 @@ void kd__memory_set_directory(struct kd_session *s, uint64_t directory_base)
 	s->memory->directory = directory_base;
 }
 
+/* One may be a busy machine's pause inside a packet; two within some requests are a bad line. */
 void kd__memory_note_loss(struct kd_session *s)
 {
-	s->memory->lost = true;
+	s->memory->lost = s->memory->since_loss < CLEAN_TO_GROW;
+	s->memory->since_loss = 0;
 }
 
 /* Fewer bytes per request while packets are being lost: a short packet has better odds. */
@@ -117,6 +121,7 @@ static void adapt_chunk(struct kd_session *s)
 {
 	struct kd__memory *m = s->memory;
 
+	m->since_loss++;
 	if (m->lost) {
 		if (m->chunk == KD_READ_MAX)
 			kd__events_notice(s, "packets are being lost: requests are shortened");

@@ -31,6 +31,23 @@ static bool is_repeatable(uint32_t api)
 	}
 }
 
+/* Whether the target did it must be known: a cancel waits until it is. */
+static bool is_only_read(uint32_t api)
+{
+	switch (api) {
+	case KD_API_READ_VIRTUAL:
+	case KD_API_READ_PHYSICAL:
+	case KD_API_GET_CONTEXT:
+	case KD_API_GET_CONTEXT_EX:
+	case KD_API_READ_CONTROL_SPACE:
+	case KD_API_READ_MSR:
+	case KD_API_GET_VERSION:
+	case KD_API_SEARCH_MEMORY:
+	case KD_API_QUERY_MEMORY: return true;
+	default: return false;
+	}
+}
+
 static uint64_t reply_wait(const struct kd__wire *w)
 {
 	return (w->is_serial_line ? 3000 : 1000) * ms;
@@ -38,7 +55,11 @@ static uint64_t reply_wait(const struct kd__wire *w)
 
 static uint64_t limit(const struct kd_session *s)
 {
-	return s->wire->request_limit ? s->wire->request_limit : s->options.request_timeout_ms * ms;
+	uint64_t own = s->options.request_timeout_ms * ms;
+
+	if (s->wire->request_limit)
+		return s->wire->request_limit;
+	return kd__wire_is_replay(s) ? KD_MIN(own, 2000 * ms) : own;
 }
 
 /*
@@ -189,6 +210,11 @@ static enum kd_status no_answer(struct kd_session *s, const struct kd_manipulate
 	const struct kd_api_info *info = kd_api_find(m->hdr.api);
 	enum kd_status status;
 
+	if (kd__wire_is_replay(s))
+		return kd_error_set(err, KD_E_TIMEOUT, 0,
+				    "the recording has no answer to %s here: this session asks "
+				    "something else than the recorded one did",
+				    info ? info->name : "the request");
 	status = kd_error_set(err, KD_E_TIMEOUT, 0,
 			      "the target does not answer %s within %u s: it may be paused, or the "
 			      "link is broken (.kdresync tries again)",
@@ -227,8 +253,11 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 		return another_boot(err); /* what is asked was meant for the one before */
 	losses = count_losses(w);
 	for (int i = 0; i < TRIES_MAX; i++) {
-		enum outcome outcome = attempt(s, m, want_reply, deadline, &status, err);
+		enum outcome outcome;
 
+		w->holds_cancel = !is_only_read(m->hdr.api);
+		outcome = attempt(s, m, want_reply, deadline, &status, err);
+		w->holds_cancel = false;
 		if (outcome == ANSWERED) {
 			w->requests++;
 			note_latency(w, kd_now_ns() - start);

@@ -168,6 +168,14 @@ static uint64_t break_status(struct kd_session *s)
 	return status & 0xFFFFFFFF;
 }
 
+/* By its place and status where the target tells the place; else by our having asked. */
+static bool is_break_in(struct kd_session *s, uint64_t status)
+{
+	if (kd__kdbg(s, "BreakpointWithStatus"))
+		return status == STATUS_CONTROL_C;
+	return kd__wire_break_outstanding(s);
+}
+
 static enum decision on_hardcoded(struct kd_session *s)
 {
 	struct kd__verdict verdict = kd__filter_exception(s, s->stop.code, s->stop.first_chance);
@@ -178,7 +186,7 @@ static enum decision on_hardcoded(struct kd_session *s)
 		s->stop.reason = KD_STOP_BUGCHECK;
 		return GIVE_TO_USER;
 	}
-	if (status == STATUS_CONTROL_C || kd__wire_break_outstanding(s)) {
+	if (is_break_in(s, status)) {
 		bool served = kd__wire_break_was_served(s);
 
 		s->stop.reason = KD_STOP_BREAK_IN;

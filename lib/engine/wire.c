@@ -364,7 +364,7 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 
 	if (!w)
 		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
-	if (atomic_exchange(&s->cancel_wanted, false)) {
+	if (!w->holds_cancel && atomic_exchange(&s->cancel_wanted, false)) {
 		kd_cancel_clear(&s->wake);
 		if (!w->is_leaving)
 			return kd_error_set(err, KD_E_CANCELLED, 0, "cancelled");
@@ -474,6 +474,7 @@ void kd__wire_forget_break(struct kd_session *s)
 void kd__wire_stop_given(struct kd_session *s)
 {
 	kd__wire_forget_break(s);
+	s->wire->initial_break_done = true; /* any stop will do */
 	s->wire->break_served = s->wire->break_outstanding;
 }
 
@@ -551,6 +552,11 @@ void kd__wire_limit_requests(struct kd_session *s, uint64_t limit_ns)
 const char *kd__wire_endpoint(const struct kd_session *s)
 {
 	return s->wire->transport->name;
+}
+
+bool kd__wire_is_replay(const struct kd_session *s)
+{
+	return kd_transport_info(s->wire->transport)->is_replay;
 }
 
 bool kd__wire_is_vm_socket(const struct kd_session *s)

@@ -63,6 +63,8 @@ void kd__wire_counters(const struct kd_session *s, struct kd_session_counters *r
 void kd__wire_describe(const struct kd_session *s, char *text, size_t size);
 const char *kd__wire_endpoint(const struct kd_session *s);
 bool kd__wire_is_vm_socket(const struct kd_session *s);
+/* A recording: nobody is at the other end. */
+bool kd__wire_is_replay(const struct kd_session *s);
 /* Requests from now on fail after this long (leaving). */
 void kd__wire_limit_requests(struct kd_session *s, uint64_t limit_ns);
 /*

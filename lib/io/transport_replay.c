@@ -172,6 +172,7 @@ static enum kd_status end(struct replay *r, enum kd_status status, const char *w
 	kd_error_set(&r->over, status, 0, "%s: %s", r->base.name, why);
 	kd__transport_note_trouble(&r->base, &r->over);
 	r->base.info.is_up = false;
+	r->base.info.is_reconnecting = false; /* nothing more comes */
 	return say_over(r, err);
 }
 
@@ -201,6 +202,15 @@ static enum kd_status take_marker(struct replay *r, const struct kd_pcapng_packe
 	return KD_OK;
 }
 
+/* The debugger asks what it asked then only if it believes to be on the same road. */
+static void note_interface(struct replay *r, const struct kd_pcapng_packet *p)
+{
+	const char *name = kd_pcapng_interface_name(r->reader, p->interface_id);
+
+	if (name)
+		r->base.info.is_vm_socket = !strncmp(name, "unix", 4) || !strncmp(name, "tcp", 3);
+}
+
 /* The reader's bytes stay where they are until the next block is asked for. */
 static enum kd_status next_block(struct replay *r, struct kd_error *err)
 {
@@ -219,6 +229,7 @@ static enum kd_status next_block(struct replay *r, struct kd_error *err)
 		return end(r, s, why.text, err);
 	if (p.link_type != KD_LINKTYPE_USER0)
 		return KD_OK;
+	note_interface(r, &p);
 	if (p.size == 0)
 		return take_marker(r, &p, err);
 	if (p.direction == KD_PCAPNG_INBOUND) {

@@ -53,9 +53,9 @@ int fixture_set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 
-	setenv("XDG_STATE_HOME", "/tmp/openkd-test-state", 1);
-	setenv("XDG_RUNTIME_DIR", "/tmp", 0);
 	f->host = fake_host_start(&(struct kd_fake_config){ .n_processors = 2 });
+	setenv("XDG_STATE_HOME", f->host->folder, 1);
+	setenv("XDG_RUNTIME_DIR", f->host->folder, 1);
 	place_program(f);
 	fixture_attach(f, "");
 	*state = f;

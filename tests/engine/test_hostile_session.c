@@ -147,22 +147,6 @@ static void test_reset_at_the_prompt(void **state)
 	assert_int_equal(fixture_raw_byte(f, f->code + DATA), 0);
 }
 
-/* Nothing is asked before the continue: it must not be taken for one that let the new boot run. */
-static void test_go_after_a_reset(void **state)
-{
-	struct fixture *f = *state;
-
-	OK(kd_register_set(f->session, "rip", f->code, &err)); /* no int3 to pass */
-	fake_host_lock(f->host);
-	f->host->fake->config.stop_at_boot = true;
-	kd_fake_restart(f->host->fake, 0);
-	fake_host_unlock(f->host);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(kd_session_go(f->session, KD_GO, NULL), KD_E_RESET);
-	fixture_wait(f->session, KD_EVENT_RESTART);
-	fixture_wait(f->session, KD_EVENT_CONNECTED);
-}
-
 /* --- identification --- */
 
 static uint64_t write_protected;
@@ -257,11 +241,8 @@ static void test_kdbg_comes_later(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_short_reads),
-		T(test_prompts_without_end),
-		T(test_reset_at_the_prompt),
-		T(test_go_after_a_reset),
-		T(test_what_cannot_be_repaired_yet),
+		T(test_short_reads),         T(test_prompts_without_end),
+		T(test_reset_at_the_prompt), T(test_what_cannot_be_repaired_yet),
 		T(test_kdbg_comes_later),
 	};
 
