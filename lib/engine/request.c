@@ -255,9 +255,9 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 	for (int i = 0; i < TRIES_MAX; i++) {
 		enum outcome outcome;
 
-		w->holds_cancel = !is_only_read(m->hdr.api);
+		w->cancel_holds += !is_only_read(m->hdr.api);
 		outcome = attempt(s, m, want_reply, deadline, &status, err);
-		w->holds_cancel = false;
+		w->cancel_holds -= !is_only_read(m->hdr.api);
 		if (outcome == ANSWERED) {
 			w->requests++;
 			note_latency(w, kd_now_ns() - start);

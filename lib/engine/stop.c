@@ -322,16 +322,12 @@ static enum kd_status go_on(struct kd_session *s, struct kd_error *err)
 						: kd__execute_resume(s, err);
 }
 
-enum kd_status kd__stop_handle(struct kd_session *s, const struct kd_state_change *change,
-			       struct kd_error *err)
+static enum kd_status handle(struct kd_session *s, const struct kd_state_change *change,
+			     bool is_new, struct kd_error *err)
 {
-	bool is_new = !kd__info_identified(s);
-	enum decision decision;
-	enum kd_status status = kd__stop_enter(s, change, err);
+	enum decision decision = decide(s, change, err);
+	enum kd_status status;
 
-	if (status != KD_OK)
-		return status;
-	decision = decide(s, change, err);
 	if (decision == RAN_ON)
 		return KD_OK;
 	if (is_new)
@@ -346,4 +342,19 @@ enum kd_status kd__stop_handle(struct kd_session *s, const struct kd_state_chang
 	kd__wire_stop_given(s);
 	kd__events_stop(s);
 	return KD_OK;
+}
+
+enum kd_status kd__stop_handle(struct kd_session *s, const struct kd_state_change *change,
+			       struct kd_error *err)
+{
+	bool is_new = !kd__info_identified(s);
+	enum kd_status status = kd__stop_enter(s, change, err);
+
+	if (status != KD_OK)
+		return status;
+	/* A wait that is cancelled in the middle of a stop would leave it to nobody. */
+	kd__wire_hold_cancel(s, true);
+	status = handle(s, change, is_new, err);
+	kd__wire_hold_cancel(s, false);
+	return status;
 }

@@ -364,7 +364,7 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 
 	if (!w)
 		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
-	if (!w->holds_cancel && atomic_exchange(&s->cancel_wanted, false)) {
+	if (!w->cancel_holds && atomic_exchange(&s->cancel_wanted, false)) {
 		kd_cancel_clear(&s->wake);
 		if (!w->is_leaving)
 			return kd_error_set(err, KD_E_CANCELLED, 0, "cancelled");
@@ -447,7 +447,15 @@ void kd__wire_cancel(struct kd_session *s)
 
 bool kd__wire_take_cancel(struct kd_session *s)
 {
+	if (s->wire && s->wire->cancel_holds)
+		return false;
 	return atomic_exchange(&s->cancel_wanted, false) && !(s->wire && s->wire->is_leaving);
+}
+
+void kd__wire_hold_cancel(struct kd_session *s, bool holds)
+{
+	if (s->wire)
+		s->wire->cancel_holds += holds ? 1u : -1u;
 }
 
 void kd__wire_clear_cancel(struct kd_session *s)

@@ -51,6 +51,11 @@ void kd__wire_stop_given(struct kd_session *s);
 bool kd__wire_break_was_served(const struct kd_session *s);
 void kd__wire_cancel(struct kd_session *s);
 bool kd__wire_take_cancel(struct kd_session *s);
+/*
+ * What must come to its end once begun: cancels are kept until the hold is over, then the next wait
+ * returns KD_E_CANCELLED. Pairs nest. Requests that change the target hold by themselves.
+ */
+void kd__wire_hold_cancel(struct kd_session *s, bool holds);
 void kd__wire_clear_cancel(struct kd_session *s);
 
 /* The first state change after connecting came without SYNC and without a RESET before it. */

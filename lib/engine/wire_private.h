@@ -21,10 +21,10 @@ struct kd__wire {
 	struct kd_link link;
 	struct kd_pump pump;
 	bool is_serial_line;
-	bool holds_cancel; /* the request under way is not ended by a cancel: the next one is */
-	bool is_leaving;   /* cancels and new break-ins no longer count */
-	bool is_passing;   /* leaving, and nothing of ours is in the target: whatever stops, goes on
-			    */
+	unsigned cancel_holds; /* > 0: a cancel is kept for later, kd__wire_hold_cancel() */
+	bool is_leaving;       /* cancels and new break-ins no longer count */
+	bool is_passing; /* leaving, and nothing of ours is in the target: whatever stops, goes on
+			  */
 	unsigned late_steps; /* since the deadline: is_outrun() */
 
 	struct kd__seen seen;

@@ -202,6 +202,60 @@ static void test_attaching_to_a_halted_target(void **state)
 	assert_int_equal(kd_session_wait(f->session, 1500, &event, NULL), KD_E_TIMEOUT);
 }
 
+struct canceller {
+	struct kd_session *session;
+	atomic_bool quit;
+};
+
+static void *cancel_always(void *context)
+{
+	struct canceller *c = context;
+
+	while (!atomic_load(&c->quit)) {
+		kd_session_cancel(c->session);
+		usleep(50);
+	}
+	return NULL;
+}
+
+/* A cancel ends waits. It does not stop the counting of hits in its middle. */
+static void test_cancels_while_hits_are_counted(void **state)
+{
+	enum { PASSES = 50 };
+	struct fixture *f = *state;
+	struct canceller context = { .session = f->session };
+	struct kd_breakpoint_spec spec = KD_BREAKPOINT_SPEC_INIT;
+	struct kd_event event = { .kind = KD_EVENT_NOTICE };
+	char condition[64];
+	pthread_t thread;
+	int id;
+
+	/* True; the target is asked for it each time. */
+	snprintf(condition, sizeof condition, "poi(0x%llx) == 0",
+		 (unsigned long long)(f->code + DATA));
+	spec.address = f->code + FUNCTION;
+	spec.passes = PASSES;
+	spec.condition = condition;
+	OK(kd_breakpoint_add(f->session, -1, &spec, &id, &err));
+
+	go(f);
+	assert_int_equal(pthread_create(&thread, NULL, cancel_always, &context), 0);
+	for (;;) {
+		enum kd_status status = kd_session_wait(f->session, 5000, &event, NULL);
+
+		if (status == KD_OK)
+			break; /* the first event is the stop: no notice, nothing else */
+		if (status != KD_E_CANCELLED)
+			break;
+	}
+	atomic_store(&context.quit, true);
+	pthread_join(thread, NULL);
+	kd_session_cancel_clear(f->session);
+	assert_int_equal(event.kind, KD_EVENT_STOP);
+	assert_int_equal(event.stop.reason, KD_STOP_BREAKPOINT);
+	assert_int_equal(kd_breakpoint_find(f->session, id)->hits, PASSES);
+}
+
 /*
  * Both processors run through the same two breakpoints. While one steps off one of them the other
  * may hit the other: an arrival counts once, whoever is late. (That some arrivals are missed, while
@@ -283,6 +337,7 @@ int main(void)
 		T(test_stream_of_another_processor),
 		T(test_break_in_while_stopped),
 		T(test_attaching_to_a_halted_target),
+		T(test_cancels_while_hits_are_counted),
 		T(test_two_processors_and_two_breakpoints),
 		T(test_steps_in_turns),
 	};
