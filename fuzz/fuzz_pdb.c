@@ -21,6 +21,7 @@ static bool look(void *context, const char *name, uint32_t type)
 
 	(void)name;
 	kd_types_describe(context, type, &d);
+	kd_types_prototype(context, &d, text, sizeof text);
 	while (n++ < 1000 && kd_types_next(context, &d, &at, &field) == KD_OK)
 		kd_types_format(context, field.type, text, sizeof text);
 	return true;
@@ -50,6 +51,7 @@ static void check_symbols(struct kd_pdb *pdb)
 			__builtin_trap();
 		if (!kd_pdb_find(pdb, list[i].name))
 			__builtin_trap();
+		look(pdb, list[i].name, list[i].type);
 		at = kd_pdb_at(pdb, list[i].rva);
 		if (!at || at->rva > list[i].rva)
 			__builtin_trap();

@@ -10,7 +10,7 @@
 #include "apps/kd/console.h"
 #include "apps/kd/families.h"
 
-enum { SYMBOLS_MAX = 1 << 20 };
+enum { SYMBOLS_MAX = 1 << 20, TYPE_TEXT_MAX = 1024 };
 
 /* --- x --- */
 
@@ -61,20 +61,36 @@ static int by_name(const void *a, const void *b)
 	return strcasecmp(((const struct found *)a)->name, ((const struct found *)b)->name);
 }
 
+/* "(void*, unsigned long)" */
+static void take_parameters(struct call *call, struct kd_type type, char *text, size_t size)
+{
+	char prototype[TYPE_TEXT_MAX];
+	const char *begin;
+
+	kd_type_prototype(call->session, type, prototype, sizeof(prototype));
+	begin = strchr(prototype, '(');
+	snprintf(text, size, "%s", begin ? begin : "");
+}
+
 /* What x says in parentheses: the type where private symbols tell it. */
 static void describe(struct call *call, const struct found *f, char *text, size_t size)
 {
 	struct kd_type type;
 	uint64_t address;
 
+	bool has_type = !f->is_export_only &&
+			kd_type_of_symbol(call->session, f->name, &type, &address, NULL) == KD_OK;
+
+	text[0] = '\0';
 	if (f->is_export_only)
 		snprintf(text, size, "(export)");
-	else if (f->is_function)
-		snprintf(text, size, "(<no parameter info>)");
-	else if (kd_type_of_symbol(call->session, f->name, &type, &address, NULL) == KD_OK)
+	else if (has_type && f->is_function)
+		take_parameters(call, type, text, size);
+	else if (has_type)
 		kd_type_format(call->session, type, text, size);
-	else
-		snprintf(text, size, "= <no type information>");
+	if (!text[0])
+		snprintf(text, size,
+			 f->is_function ? "(<no parameter info>)" : "= <no type information>");
 	/* A pointer to a function ends in blanks. */
 	for (size_t n = strlen(text); n > 0 && text[n - 1] == ' ';)
 		text[--n] = '\0';
@@ -84,7 +100,7 @@ static void show_found(struct listing *l, const struct found *f)
 {
 	struct call *call = l->call;
 	json_t *o = data_append_object(call_array(call));
-	char type[256] = "";
+	char type[TYPE_TEXT_MAX] = "";
 
 	if (!l->columns)
 		describe(call, f, type, sizeof(type));

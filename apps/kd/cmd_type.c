@@ -11,7 +11,7 @@
 #include "apps/kd/pattern.h"
 #include "apps/kd/type_show.h"
 
-enum { FIELDS_MAX = 64, MEMBERS_MAX = 8192, TYPES_MAX = 20000 };
+enum { FIELDS_MAX = 64, MEMBERS_MAX = 8192, TYPES_MAX = 20000, PROTOTYPE_MAX = 1024 };
 
 struct dt {
 	struct type_show show;
@@ -232,6 +232,17 @@ static enum kd_status show_plain(struct dt *dt, const struct memory_block *block
 	return KD_OK;
 }
 
+/* "KeWaitForSingleObject  long (void*, _KWAIT_REASON)" */
+static enum kd_status show_function(struct call *call, struct dt *dt)
+{
+	char text[PROTOTYPE_MAX];
+
+	kd_type_prototype(call->session, dt->type, text, sizeof(text));
+	out_printf(call->out, "%s  %s\n", dt->name, text[0] ? text : "<no parameter info>");
+	data_string(call_object(call), "value", text);
+	return KD_OK;
+}
+
 static enum kd_status show_type(struct call *call, struct dt *dt)
 {
 	uint64_t size = kd_type_size(call->session, dt->type);
@@ -243,6 +254,8 @@ static enum kd_status show_type(struct call *call, struct dt *dt)
 	data_address(o, "size", size);
 	if (o)
 		json_object_set_new(o, "fields", list);
+	if (kd_type_kind(call->session, dt->type) == KD_TYPE_FUNCTION)
+		return show_function(call, dt);
 	if (dt->has_address) {
 		data_address(o, "address", dt->address);
 		if (size > TYPE_SIZE_MAX)
@@ -298,7 +311,7 @@ static const struct command commands[] = {
 	  "Show a type, or what lies at an address as that type; with wildcards: list types\n"
 	  "FIELD: a path (Header.Type), or a pattern of names; with -y how names begin. -r: open structs and pointers N levels "
 	  "deep (1). -b: open structs only, all of them. -v: say sizes. A variable's name stands for its "
-	  "type and address.",
+	  "type and address, a function's for what it takes and returns.",
 	  "dt nt!_KTHREAD State @$thread", "type", CMD_STOPPED, WORDS_TYPES, run_dt, NULL, NULL },
 };
 /* clang-format on */

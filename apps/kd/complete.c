@@ -19,6 +19,8 @@
 
 #include "apps/kd/console.h"
 
+enum { MEMBERS_MAX = 8192 };
+
 struct candidates {
 	const char *prefix; /* what the cursor stands behind */
 	size_t prefix_size;
@@ -99,6 +101,36 @@ static void add_types(struct console *c, struct candidates *list)
 	text_free(&pattern);
 }
 
+/* Fields of the type that `dt` was given before: "Header.Ty" stands for what is in Header. */
+static void add_fields(struct console *c, const char *type_name, struct candidates *list)
+{
+	const char *dot = strrchr(list->prefix, '.');
+	struct text path = TEXT_INIT;
+	struct kd_field_info *f = app_alloc(sizeof(*f));
+	struct kd_type type;
+	bool found = symbols_are_loaded(c, type_name) &&
+		     kd_type_find(c->session, type_name, &type, NULL) == KD_OK;
+
+	if (dot)
+		text_append(&path, list->prefix, (size_t)(dot - list->prefix));
+	if (found && dot) {
+		found = kd_type_field(c->session, type, text_string(&path), f, NULL) == KD_OK;
+		type = f->type;
+		text_add(&path, ".");
+	}
+	for (uint32_t n = 0; found && n < MEMBERS_MAX; n++) {
+		struct text name = TEXT_INIT;
+
+		if (kd_type_member(c->session, type, n, f) != KD_OK)
+			break;
+		text_printf(&name, "%s%s", text_string(&path), f->name);
+		add(list, text_string(&name));
+		text_free(&name);
+	}
+	text_free(&path);
+	free(f);
+}
+
 static void add_files(struct candidates *list)
 {
 	const char *slash = strrchr(list->prefix, '/');
@@ -170,17 +202,48 @@ static const char *command_start(const char *line)
 	}
 }
 
-static void add_words(struct console *c, enum command_words words, struct candidates *list)
+/* The type that stands before the word at the cursor, if any: behind `dt` and its options. */
+static bool type_before(const char *command, const char *cursor_word, struct text *ret)
+{
+	const char *p = command + strcspn(command, " \t");
+
+	while (p < cursor_word) {
+		size_t size;
+
+		p += strspn(p, " \t");
+		size = strcspn(p, " \t");
+		if (p < cursor_word && *p != '-') {
+			text_append(ret, p, APP_MIN(size, (size_t)(cursor_word - p)));
+			return true;
+		}
+		p += size;
+	}
+	return false;
+}
+
+static void add_types_or_fields(struct console *c, const char *command, struct candidates *list)
+{
+	struct text type = TEXT_INIT;
+
+	if (type_before(command, list->prefix, &type)) {
+		add_fields(c, text_string(&type), list);
+		kd_symbol_complete(c->session, list->prefix, COMPLETE_LIST_MAX, add, list);
+	} else {
+		kd_symbol_complete(c->session, list->prefix, COMPLETE_LIST_MAX, add, list);
+		add_types(c, list);
+	}
+	text_free(&type);
+}
+
+static void add_words(struct console *c, const char *command, enum command_words words,
+		      struct candidates *list)
 {
 	switch (words) {
 	case WORDS_SYMBOLS:
 		add_registers(c, list);
 		kd_symbol_complete(c->session, list->prefix, COMPLETE_LIST_MAX, add, list);
 		break;
-	case WORDS_TYPES:
-		kd_symbol_complete(c->session, list->prefix, COMPLETE_LIST_MAX, add, list);
-		add_types(c, list);
-		break;
+	case WORDS_TYPES: add_types_or_fields(c, command, list); break;
 	case WORDS_REGISTERS: add_registers(c, list); break;
 	case WORDS_MODULES: add_modules(c, list); break;
 	case WORDS_COMMANDS: add_commands(list); break;
@@ -244,7 +307,7 @@ void complete_line(struct console *c, const char *line, size_t size, struct text
 	if (is_command)
 		add_commands(&found);
 	else if (m.command)
-		add_words(c, m.command->words, &found);
+		add_words(c, command, m.command->words, &found);
 	end_limit(c->session);
 	make_answer(&found, is_command, insert, list);
 	for (size_t i = 0; i < found.n; i++)

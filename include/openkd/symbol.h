@@ -111,6 +111,8 @@ enum kd_type_kind kd_type_kind(struct kd_session *session, struct kd_type type);
 uint64_t kd_type_size(struct kd_session *session, struct kd_type type);
 /** As `dt` prints it: "Ptr64 _EPROCESS", "Uint4B", "[16] UChar". */
 void kd_type_format(struct kd_session *session, struct kd_type type, char *text, size_t size);
+/** "long (void*, unsigned long)"; "" of what is no function, and where the PDB does not tell. */
+void kd_type_prototype(struct kd_session *session, struct kd_type type, char *text, size_t size);
 /** What a pointer, array, enum or bit field is made of; KD_E_INVALID for others. */
 enum kd_status kd_type_element(struct kd_session *session, struct kd_type type, struct kd_type *ret,
 			       uint64_t *count_ret);

@@ -235,6 +235,16 @@ KD_EXPORT void kd_type_format(struct kd_session *s, struct kd_type type, char *t
 		snprintf(text, size, "<type 0x%x>", type.index);
 }
 
+KD_EXPORT void kd_type_prototype(struct kd_session *s, struct kd_type type, char *text, size_t size)
+{
+	struct kd_type_desc d;
+
+	if (size)
+		text[0] = '\0';
+	if (describe(type, &d) == KD_OK)
+		kd_types_prototype(pdb_of(type), &d, text, size);
+}
+
 KD_EXPORT enum kd_status kd_type_element(struct kd_session *s, struct kd_type type,
 					 struct kd_type *ret, uint64_t *count_ret)
 {

@@ -30,7 +30,7 @@ struct kd_type_desc {
 	uint64_t count;   /* array: elements */
 	uint8_t bit_position, bit_length; /* bit field */
 	bool is_union, is_forward;
-	uint32_t fields; /* struct, enum: field list */
+	uint32_t fields; /* struct, enum: field list; function: list of parameters */
 };
 
 struct kd_type_field {
@@ -66,6 +66,10 @@ enum kd_status kd_types_next(struct kd_pdb *pdb, const struct kd_type_desc *desc
 
 /* As `dt` prints it: "Ptr64 _EPROCESS", "[16] UChar", "Uint4B". Always terminated. */
 void kd_types_format(struct kd_pdb *pdb, uint32_t type, char *text, size_t size);
+
+/* "long (void*, unsigned long)", "void (void)"; "" of what is no function, or not known. */
+void kd_types_prototype(struct kd_pdb *pdb, const struct kd_type_desc *function, char *text,
+			size_t size);
 
 /* Names of all complete structs, unions and enums: false from `fn` stops. */
 typedef bool (*kd_types_fn)(void *context, const char *name, uint32_t type);

@@ -205,6 +205,9 @@ enum kd_status kd_types_describe(struct kd_pdb *pdb, uint32_t type, struct kd_ty
 	case LF_MFUNCTION:
 		ret->class_ = KD_CLASS_FUNCTION;
 		ret->element = kd__cursor_u32(&body);
+		kd__cursor_skip(&body,
+				kind == LF_MFUNCTION ? 12 : 4); /* class, this; convention, count */
+		ret->fields = kd__cursor_u32(&body);
 		return KD_OK;
 	default: break;
 	}
@@ -336,8 +339,8 @@ static size_t format_text(char *out, size_t size, const char *text)
 	return n < 0 || size == 0 ? 0 : KD_MIN((size_t)n, size - 1);
 }
 
-/* `dt` shows what a function returns as C has it, with a blank behind: "Ptr64     long ". */
-static void format_c_name(struct kd_pdb *pdb, uint32_t type, char *out, size_t size)
+/* As C has it: "long", "_EPROCESS**". */
+static size_t format_c_name(struct kd_pdb *pdb, uint32_t type, char *out, size_t size)
 {
 	struct kd_type_desc d;
 	int n_stars = 0;
@@ -348,10 +351,45 @@ static void format_c_name(struct kd_pdb *pdb, uint32_t type, char *out, size_t s
 		n_stars++;
 		type = d.element;
 	}
-	at = format_text(out, size, type < 0x1000 ? c_name_of(type) : d.name);
+	at = format_text(out, size,
+			 type < 0x1000                   ? c_name_of(type)
+			 : d.class_ == KD_CLASS_FUNCTION ? "<function>"
+							 : d.name);
 	while (n_stars-- > 0)
 		at += format_text(out + at, size - at, "*");
-	format_text(out + at, size - at, " ");
+	return at;
+}
+
+void kd_types_prototype(struct kd_pdb *pdb, const struct kd_type_desc *function, char *text,
+			size_t size)
+{
+	struct kd_types *t;
+	struct kd_cursor c;
+	uint16_t kind;
+	uint32_t n;
+	size_t at;
+
+	if (size == 0)
+		return;
+	text[0] = '\0';
+	if (function->class_ != KD_CLASS_FUNCTION || kd__types_get(pdb, &t, NULL) != KD_OK ||
+	    !kd__types_record(t, function->fields, &kind, &c) || kind != LF_ARGLIST)
+		return;
+	n = kd__cursor_u32(&c);
+	at = format_c_name(pdb, function->element, text, size);
+	at += format_text(text + at, size - at, n ? " (" : " (void");
+	for (uint32_t i = 0; i < n && c.ok && at + 1 < size; i++) {
+		uint32_t type = kd__cursor_u32(&c);
+
+		if (!c.ok)
+			break;
+		if (i)
+			at += format_text(text + at, size - at, ", ");
+		/* No type in the last place: more may follow. */
+		at += type ? format_c_name(pdb, type, text + at, size - at)
+			   : format_text(text + at, size - at, "...");
+	}
+	format_text(text + at, size - at, ")");
 }
 
 void kd_types_format(struct kd_pdb *pdb, uint32_t type, char *text, size_t size)
@@ -381,8 +419,10 @@ void kd_types_format(struct kd_pdb *pdb, uint32_t type, char *text, size_t size)
 				 d.bit_length, d.bit_length == 1 ? "" : "s");
 			return;
 		case KD_CLASS_FUNCTION:
+			/* "Ptr64     long ": C's name of what it returns, and a blank behind. */
 			at += format_text(text + at, size - at, "    ");
-			format_c_name(pdb, d.element, text + at, size - at);
+			at += format_c_name(pdb, d.element, text + at, size - at);
+			format_text(text + at, size - at, " ");
 			return;
 		default:
 			snprintf(text + at, size - at, "%s", d.name[0] ? d.name : "<unnamed-tag>");

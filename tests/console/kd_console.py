@@ -9,6 +9,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -201,6 +202,53 @@ class Kd:
         while self._read(0):
             pass
         return self.process.returncode
+
+
+# --- the guest from outside ---
+
+class Monitor:
+    """QEMU's QMP."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(10)
+        self.socket.connect(str(path))
+        self.file = self.socket.makefile("rw")
+        self.file.readline()
+        self.ask("qmp_capabilities")
+
+    def ask(self, command, **arguments):
+        request = {"execute": command, **({"arguments": arguments} if arguments else {})}
+        self.file.write(json.dumps(request) + "\n")
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline())
+            if "event" not in answer:
+                check("return" in answer, answer)
+                return answer["return"]
+
+    def bytes_at(self, address, n):
+        """Kernel memory as the machine sees it, without KD."""
+        text = self.ask("human-monitor-command", **{"command-line": f"x /{n}xb {address:#x}"})
+        return bytes(int(b, 16) for b in re.findall(r"0x([0-9a-f]{2})\b", text))
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+def addresses_of(folder, guest, *symbols):
+    """Addresses by kd itself, and the target running again."""
+    commands = "; ".join(f"? {s}" for s in symbols)
+    done = run_kd(folder, [*guest.arguments, "-c", f"{commands}; q"])
+    check(done.returncode == 0, done.stderr)
+    return [int(m.replace("`", ""), 16) for m in re.findall(r"= ([0-9a-f`]{17})$", done.stdout, re.M)]
+
+
+def check_runs(monitor, ticks):
+    """The demo driver still counts."""
+    before = monitor.bytes_at(ticks, 4)
+    wait_for("the guest's next tick", lambda: monitor.bytes_at(ticks, 4) != before)
 
 
 # --- JSON schemas ---

@@ -6,50 +6,11 @@ import json
 import re
 import shutil
 import signal
-import socket
 import sys
 import time
 
-from kd_console import (Folder, Guest, IMAGES, Kd, check, kill, main, run_kd, wait_for)
-
-
-class Monitor:
-    """QEMU's QMP."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(10)
-        self.socket.connect(str(path))
-        self.file = self.socket.makefile("rw")
-        self.file.readline()
-        self.ask("qmp_capabilities")
-
-    def ask(self, command, **arguments):
-        request = {"execute": command, **({"arguments": arguments} if arguments else {})}
-        self.file.write(json.dumps(request) + "\n")
-        self.file.flush()
-        while True:
-            answer = json.loads(self.file.readline())
-            if "event" not in answer:
-                check("return" in answer, answer)
-                return answer["return"]
-
-    def bytes_at(self, address, n):
-        """Kernel memory as the machine sees it, without KD."""
-        text = self.ask("human-monitor-command", **{"command-line": f"x /{n}xb {address:#x}"})
-        return bytes(int(b, 16) for b in re.findall(r"0x([0-9a-f]{2})\b", text))
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
-
-
-def address_of(folder, guest, *symbols):
-    """Addresses by kd itself, and the target running again."""
-    commands = "; ".join(f"? {s}" for s in symbols)
-    done = run_kd(folder, [*guest.arguments, "-c", f"{commands}; q"])
-    check(done.returncode == 0, done.stderr)
-    return [int(m.replace("`", ""), 16) for m in re.findall(r"= ([0-9a-f`]{17})$", done.stdout, re.M)]
+from kd_console import (Folder, Guest, IMAGES, Kd, Monitor, addresses_of, check, check_runs, kill,
+                        main, run_kd, wait_for)
 
 
 def test_boot_to_prompt():
@@ -68,7 +29,7 @@ def test_boot_to_prompt():
 def test_killed():
     """SIGKILL with planted breakpoints, then a new kd: every byte is the image's"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
-        [tick] = address_of(folder, guest, "demo!DemoTick")
+        [tick, ticks] = addresses_of(folder, guest, "demo!DemoTick", "demo!DemoTicks")
         monitor = Monitor(guest.qmp)
         before = monitor.bytes_at(tick, 16)
         check(before[0] != 0xCC, "a breakpoint before we began")
@@ -81,16 +42,15 @@ def test_killed():
         done = run_kd(folder, [*guest.arguments, "-c", "bl; lm1m; q"])
         check(done.returncode == 0, done.stderr)
         check(monitor.bytes_at(tick, 16) == before, "the code is not as before")
-        n = guest.says().count("ping")
-        wait_for("the guest to go on", lambda: guest.says().count("ping") > n or
-                 len(guest.says()) > 0)
+        check_runs(monitor, ticks)
         monitor.close()
 
 
 def test_left_clean():
     """q, SIGTERM and end of input leave the image's bytes and a running guest"""
     with Folder() as folder, Guest(folder) as guest:
-        [tick, work] = address_of(folder, guest, "demo!DemoTick", "demo!DemoWork")
+        [tick, work, ticks] = addresses_of(folder, guest, "demo!DemoTick", "demo!DemoWork",
+                                           "demo!DemoTicks")
         monitor = Monitor(guest.qmp)
         before = monitor.bytes_at(tick, 16), monitor.bytes_at(work, 16)
         for way in ("q", "term", "end"):
@@ -106,6 +66,7 @@ def test_left_clean():
                 kd.wait_end()
             now = monitor.bytes_at(tick, 16), monitor.bytes_at(work, 16)
             check(now == before, f"{way}: {now} is not {before}")
+            check_runs(monitor, ticks)
         monitor.close()
 
 

@@ -42,6 +42,7 @@ static bool look(void *context, const char *name, uint32_t type)
 
 	(void)name;
 	kd_types_describe(context, type, &d);
+	kd_types_prototype(context, &d, text, sizeof text);
 	while (n++ < 10000 && kd_types_next(context, &d, &at, &field) == KD_OK)
 		kd_types_format(context, field.type, text, sizeof text);
 	return n < 10000;
@@ -58,8 +59,10 @@ static void use_pdb(const char *path)
 	if (kd_pdb_open(path, &pdb, NULL) != KD_OK)
 		return;
 	if (kd_pdb_symbols(pdb, &list, &n, NULL) == KD_OK)
-		for (size_t i = 0; i < n && i < 2000; i += 7)
+		for (size_t i = 0; i < n && i < 2000; i += 7) {
 			kd_pdb_line_at(pdb, list[i].rva, &line);
+			look(pdb, list[i].name, list[i].type);
+		}
 	kd_pdb_find(pdb, "SelfMap");
 	kd_pdb_line_find(pdb, "shapes.c", 50, &line);
 	kd_types_find(pdb, "_SHAPE", &type, NULL);

@@ -77,6 +77,32 @@ static void test_find_data(void **state)
 	assert_int_equal(d.count, 4);
 }
 
+static void check_prototype(const char *name, const char *expected)
+{
+	const struct kd_pdb_symbol *s = kd_pdb_find(pdb, name);
+	struct kd_type_desc d;
+	char text[64];
+
+	assert_non_null(s);
+	assert_int_equal(kd_types_describe(pdb, s->type, &d), KD_OK);
+	kd_types_prototype(pdb, &d, text, sizeof text);
+	assert_string_equal(text, expected);
+	/* Cut where there is no room, and always ended. */
+	for (size_t size = 1; size <= strlen(expected); size++) {
+		kd_types_prototype(pdb, &d, text, size);
+		assert_int_equal(strlen(text), size - 1);
+		assert_memory_equal(text, expected, size - 1);
+	}
+}
+
+static void test_prototypes(void **state)
+{
+	check_prototype("paged", "int (_SHAPE*, int)");
+	check_prototype("deep", "int64 (int, int64, int64, int64)");
+	check_prototype("NtEntry", "int (void*, void*)");
+	check_prototype("hidden", "");
+}
+
 static void test_by_address(void **state)
 {
 	const struct kd_pdb_symbol *s = kd_pdb_find(pdb, "paged"), *list, *after;
@@ -268,6 +294,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_find_by_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_find_data, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_prototypes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_by_address, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_padding_has_no_line, setup, teardown),
