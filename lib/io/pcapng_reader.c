@@ -177,7 +177,14 @@ static enum kd_status begin_section(struct kd_pcapng_reader *r, const uint8_t *v
 
 static char *text_of(const struct view *value)
 {
-	return strndup((const char *)value->at, KD_MIN(value->size, (size_t)KD_PCAPNG_TEXT_MAX));
+	size_t size = KD_MIN(value->size, (size_t)KD_PCAPNG_TEXT_MAX);
+	char *text = malloc(size + 1);
+
+	if (text) {
+		memcpy(text, value->at, size);
+		text[size] = '\0';
+	}
+	return text;
 }
 
 static void interface_options(const struct kd_pcapng_reader *r, struct view *v, struct interface *i)
