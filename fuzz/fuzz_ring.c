@@ -2,7 +2,8 @@
 /*
  * The ring's memory in hostile hands: every word that either end reads may be the fuzzer's. Oracle:
  * no access outside the pages, never a packet beyond the limits, bounded work, and an end that was
- * told nonsense says so; then the same for the announcement, which must survive being written again.
+ * told nonsense says so; then the same for the announcement, which must survive being written
+ * again.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -155,7 +155,8 @@ enum kd_status kd_ring_put(const struct kd_ring_memory *m, enum kd_ring_directio
 	return KD_OK;
 }
 
-static bool record_fits(const uint8_t *hdr, uint32_t tail, uint32_t used, struct kd_ring_record *ret)
+static bool record_fits(const uint8_t *hdr, uint32_t tail, uint32_t used,
+			struct kd_ring_record *ret)
 {
 	*ret = (struct kd_ring_record){ .type = kd_get16(hdr + 4),
 					.header_size = kd_get16(hdr + 6),

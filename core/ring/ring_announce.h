@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The line in which a guest says on its serial port where its ring lies, and the question that makes
- * it say so again:
+ * The line in which a guest says on its serial port where its ring lies, and the question that
+ * makes it say so again:
  *
  *     CR LF OKDRING1 v=1 a=2 p=11 n=1_2ab_34c r=2b4+11 c=1a_2b3_c4d CR LF
  *
@@ -42,8 +42,7 @@ struct kd_ring_announcement {
 };
 
 /* Returns the length without the terminator; 0: more runs than there may be. */
-size_t kd_ring_announcement_write(const struct kd_ring_announcement *a, char *text,
-				  size_t size);
+size_t kd_ring_announcement_write(const struct kd_ring_announcement *a, char *text, size_t size);
 
 /*
  * Find an announcement in what came over the line, which may have other text before and after it.

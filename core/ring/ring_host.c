@@ -63,7 +63,8 @@ enum kd_status kd_ring_host_attach(struct kd_ring_host *h, const struct kd_ring_
 	write_nonce(h, m);
 	store(m, KD_RING_AT_HOST_STATE, KD_RING_HOST_ATTACHED);
 	m->ops->fence(m->context);
-	/* It may have started anew meanwhile: then its clean page has our word in it, take it back. */
+	/* It may have started anew meanwhile: then its clean page has our word in it, take it back.
+	 */
 	status = check_page(m, boot_nonce);
 	if (status != KD_OK)
 		store(m, KD_RING_AT_HOST_STATE, KD_RING_HOST_ABSENT);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Two processors with store buffers, step by step: runs short programs against each other in every
- * order that matters. A program is a coroutine; each access to the ring's memory is a point at which
- * the other one, or a store buffer, may go first. The search repeats the run with each choice in
- * turn, with at most a given number of unforced switches (what a race needs is seldom more than 3).
+ * order that matters. A program is a coroutine; each access to the ring's memory is a point at
+ * which the other one, or a store buffer, may go first. The search repeats the run with each choice
+ * in turn, with at most a given number of unforced switches (what a race needs is seldom more than
+ * 3).
  */
 #ifndef KD_TESTS_RING_MODEL_H
 #define KD_TESTS_RING_MODEL_H
@@ -41,7 +42,8 @@ struct kd_ring_memory model_memory(struct model *m);
 /* Behind all store buffers. */
 uint8_t *model_bytes(struct model *m);
 
-/* Wait until `flag` is set; it is cleared then. Raise it: visible at once, like a byte on a wire. */
+/* Wait until `flag` is set; it is cleared then. Raise it: visible at once, like a byte on a wire.
+ */
 void model_wait(struct model *m, bool *flag);
 void model_raise(bool *flag);
 

@@ -74,8 +74,8 @@ static void test_layout(void **state)
 	assert_int_equal(kd_get32(p->pages + 0x140), 1);
 	assert_int_equal(kd_ring_guest_send(&p->guest, &p->m, 7, "head", 4, "data!", 5), KD_OK);
 	assert_int_equal(kd_get32(p->pages + 0x040), 32);
-	assert_memory_equal(p->pages + 4096,
-			    "\x20\0\0\0\x07\0\x04\0\x09\0\0\0\0\0\0\0headdata!", 25);
+	assert_memory_equal(p->pages + 4096, "\x20\0\0\0\x07\0\x04\0\x09\0\0\0\0\0\0\0headdata!",
+			    25);
 	assert_int_equal(kd_ring_host_put(&p->host, &p->m, 2, "q", 1, NULL, 0), KD_OK);
 	assert_int_equal(kd_get32(p->pages + 0x0C0), 32);
 	assert_memory_equal(p->pages + 9 * 4096, "\x20\0\0\0\x02\0\x01\0\x01\0\0\0\0\0\0\0q", 17);
@@ -152,13 +152,13 @@ static void test_nonsense(void **state)
 		{ KD_RING_AT_G2H_HEAD, 16 + KD_RING_SIZE + 16 },
 		{ KD_RING_AT_G2H_HEAD, 24 },
 		{ KD_RING_AT_G2H_HEAD, 0u - 16 },
-		{ KD_RING_PAGE, 0 },                          /* total */
-		{ KD_RING_PAGE, 0xFFFFFFF0 },                 /* total */
-		{ KD_RING_PAGE, 64 },                         /* more than is there */
-		{ KD_RING_PAGE + 4, 7 | 6u << 16 },           /* header above payload */
-		{ KD_RING_PAGE + 8, 17 },                     /* payload above total */
+		{ KD_RING_PAGE, 0 },                /* total */
+		{ KD_RING_PAGE, 0xFFFFFFF0 },       /* total */
+		{ KD_RING_PAGE, 64 },               /* more than is there */
+		{ KD_RING_PAGE + 4, 7 | 6u << 16 }, /* header above payload */
+		{ KD_RING_PAGE + 8, 17 },           /* payload above total */
 		{ KD_RING_PAGE + 8, KD_RING_PAYLOAD_MAX + 1 },
-		{ KD_RING_PAGE + 12, 1 },                     /* place */
+		{ KD_RING_PAGE + 12, 1 }, /* place */
 	};
 	struct pair *p = *state;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The races of the ring: wake-ups, a debugger killed in the middle, memory that goes back in time. */
+/* The races of the ring: wake-ups, a debugger killed in the middle, memory that goes back in time.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,8 +18,9 @@ enum { BOOT = 99, PACKETS = 3 };
 struct race {
 	struct kd_ring_guest guest;
 	struct kd_ring_host host;
-	bool doorbell, posted; /* a byte on COM1; a request is on its way, as a stopped guest spins */
-	bool without_fence;    /* the mistake that the fences are there against */
+	bool doorbell,
+		posted;     /* a byte on COM1; a request is on its way, as a stopped guest spins */
+	bool without_fence; /* the mistake that the fences are there against */
 	unsigned got, asked, n_sent;
 	bool has_reset;
 };
