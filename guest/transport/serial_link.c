@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/transport/serial_link.h"
 
-#include "core/bytes.h"
-#include "core/wire/api.h"
 #include "guest/transport/debugger_present.h"
 #include "guest/transport/ports.h"
+#include "guest/transport/transport_packet.h"
+
+/* The HAL's word to the serial driver: this port is taken. */
+extern DLLIMPORT PUCHAR *KdComPortInUse;
 
 enum {
 	RECEIVE_NS = 1000000000,
@@ -16,21 +18,28 @@ enum {
 	ACK_WAIT_MS = 250,
 	RETRIES_UNHEARD = 10, /* 2.5 s at boot until nobody is there */
 	POLL_MAX = 64,        /* bytes one poll throws away at most */
+	SAY_NS = 100000000,
 };
 
-NTSTATUS serial_link_open(struct serial_link *s, const struct load_options *options)
+void serial_link_restart(struct serial_link *s)
 {
 	struct kd_link_config config;
 
-	s->options = *options;
-	if (!NT_SUCCESS(serial_link_reopen(s)))
-		return STATUS_NO_SUCH_DEVICE;
 	kd_link_config_init(&config, KD_LINK_TARGET, true);
 	config.byte_gap = BYTE_GAP_MS * (uint64_t)KD_NS_PER_MS;
 	config.break_quiet = config.byte_gap;
 	config.ack_wait = ACK_WAIT_MS * (uint64_t)KD_NS_PER_MS;
 	config.retries_unheard = RETRIES_UNHEARD;
 	kd_link_init(&s->link, &config);
+}
+
+NTSTATUS serial_link_open(struct serial_link *s, const struct load_options *options)
+{
+	s->options = *options;
+	if (!NT_SUCCESS(serial_link_reopen(s)))
+		return STATUS_NO_SUCH_DEVICE;
+	*KdComPortInUse = (PUCHAR)(ULONG_PTR)s->uart.base;
+	serial_link_restart(s);
 	s->is_open = true;
 	return STATUS_SUCCESS;
 }
@@ -42,6 +51,42 @@ NTSTATUS serial_link_reopen(struct serial_link *s)
 		return STATUS_NO_SUCH_DEVICE;
 	transport_clock_start(&s->clock);
 	return STATUS_SUCCESS;
+}
+
+void serial_link_say(struct serial_link *s, const char *text, size_t size)
+{
+	const uint64_t until = transport_clock_now(&s->clock) + SAY_NS;
+
+	while (size && transport_clock_now(&s->clock) < until) {
+		size_t n;
+
+		if (!(uart_status(&s->uart) & UART_CAN_WRITE))
+			continue;
+		n = uart_write(&s->uart, (const uint8_t *)text, size);
+		text += n;
+		size -= n;
+	}
+}
+
+/* --- the watch --- */
+
+static bool is_over(const struct serial_link *s)
+{
+	return s->watch && s->watch->is_over && s->watch->is_over();
+}
+
+static void note_byte(const struct serial_link *s, uint8_t byte)
+{
+	if (s->watch && s->watch->on_byte)
+		s->watch->on_byte(byte);
+}
+
+static void note_between(struct serial_link *s)
+{
+	size_t size;
+
+	if (s->watch && s->watch->between && !kd_link_next_output(&s->link, &size))
+		s->watch->between();
 }
 
 /* --- one step of the line --- */
@@ -76,6 +121,7 @@ static void move(struct serial_link *s)
 
 	if (status & UART_CAN_READ) {
 		byte = uart_read(&s->uart);
+		note_byte(s, byte);
 		kd_link_feed(&s->link, &byte, 1, transport_clock_now(&s->clock));
 		is_idle = false;
 	}
@@ -83,6 +129,7 @@ static void move(struct serial_link *s)
 		is_idle = false;
 	if (is_idle) {
 		time_out(s);
+		note_between(s);
 		cpu_pause();
 	}
 }
@@ -95,21 +142,7 @@ static void note_break_in(PKD_CONTEXT context)
 
 /* --- send --- */
 
-static bool is_abandonable(uint16_t type, const STRING *header)
-{
-	const uint8_t *bytes = (const uint8_t *)header->Buffer;
-	const uint32_t number = header->Length >= 4 ? kd_get32(bytes) : 0;
-
-	switch (type) {
-	case KD_PACKET_DEBUG_IO: return number == KD_IO_PRINT_STRING;
-	case KD_PACKET_STATE_CHANGE32:
-	case KD_PACKET_STATE_CHANGE64: return number == KD_STATE_LOAD_SYMBOLS;
-	case KD_PACKET_FILE_IO: return number == KD_FILE_CREATE;
-	default: return false;
-	}
-}
-
-void serial_link_send(struct serial_link *s, uint16_t type, const STRING *header,
+bool serial_link_send(struct serial_link *s, uint16_t type, const STRING *header,
 		      const STRING *data, PKD_CONTEXT context)
 {
 	const size_t data_size = data ? data->Length : 0;
@@ -117,9 +150,12 @@ void serial_link_send(struct serial_link *s, uint16_t type, const STRING *header
 
 	if (kd_link_send(&s->link, type, (const uint8_t *)header->Buffer, header->Length,
 			 data_size ? (const uint8_t *)data->Buffer : NULL, data_size,
-			 is_abandonable(type, header), transport_clock_now(&s->clock)) != KD_OK)
-		return;
+			 transport_is_abandonable(type, header),
+			 transport_clock_now(&s->clock)) != KD_OK)
+		return true; /* too long for any debugger */
 	while (kd_link_is_busy(&s->link)) {
+		if (is_over(s))
+			return false;
 		while (kd_link_next_event(&s->link, &event)) {
 			if (event.kind == KD_LINK_BREAKIN)
 				note_break_in(context);
@@ -127,28 +163,10 @@ void serial_link_send(struct serial_link *s, uint16_t type, const STRING *header
 		move(s);
 	}
 	debugger_present_set(kd_link_is_peer_heard(&s->link));
+	return true;
 }
 
 /* --- receive --- */
-
-static bool deliver(const struct kd_link_event *event, PSTRING header, PSTRING data,
-		    PULONG data_length)
-{
-	const size_t fixed = header->MaximumLength;
-	const size_t rest = event->length > fixed ? event->length - fixed : 0;
-
-	if (event->length < fixed || (rest && (!data || rest > data->MaximumLength)))
-		return false;
-	kd_copy(header->Buffer, event->payload, fixed);
-	header->Length = (USHORT)fixed;
-	if (data) {
-		kd_copy(data->Buffer, event->payload + fixed, rest);
-		data->Length = (USHORT)rest;
-	}
-	if (data_length)
-		*data_length = (ULONG)rest;
-	return true;
-}
 
 /* True: the receive is over, with *status. */
 static bool take_event(const struct kd_link_event *event, PSTRING header, PSTRING data,
@@ -157,7 +175,7 @@ static bool take_event(const struct kd_link_event *event, PSTRING header, PSTRIN
 	switch (event->kind) {
 	case KD_LINK_PACKET:
 		*status = KdPacketReceived;
-		return deliver(event, header, data, data_length);
+		return transport_deliver(event->payload, event->length, header, data, data_length);
 	case KD_LINK_RESEND_ASKED:
 	case KD_LINK_RESET_SEEN: *status = KdPacketNeedsResend; return true;
 	case KD_LINK_BREAKIN: note_break_in(context); return false;
@@ -185,7 +203,7 @@ KDSTATUS serial_link_receive(struct serial_link *s, uint16_t type, PSTRING heade
 	bool done = false;
 
 	kd_link_want(&s->link, type);
-	while (!done && transport_clock_now(&s->clock) < until) {
+	while (!done && transport_clock_now(&s->clock) < until && !is_over(s)) {
 		while (!done && kd_link_next_event(&s->link, &event))
 			done = take_event(&event, header, data, data_length, context, &status);
 		if (!done)
@@ -202,10 +220,12 @@ bool serial_link_poll(struct serial_link *s)
 	for (unsigned i = 0; i < POLL_MAX && (uart_status(&s->uart) & UART_CAN_READ); i++) {
 		const uint8_t byte = uart_read(&s->uart);
 
+		note_byte(s, byte);
 		if (kd_link_poll_byte(&s->link, byte, transport_clock_now(&s->clock))) {
 			debugger_present_set(true);
 			return true;
 		}
 	}
+	note_between(s);
 	return false;
 }

@@ -19,7 +19,7 @@ enum {
 	GUESS_CYCLES_10MS = 20000000,
 };
 
-static uint64_t read_cycles(void)
+uint64_t transport_clock_cycles(void)
 {
 	uint32_t low, high;
 
@@ -55,10 +55,10 @@ static uint32_t measure(void)
 	port_write8(PIT_COMMAND, PIT_ONE_SHOT_2);
 	port_write8(PIT_CHANNEL_2, PIT_COUNT & 0xFF);
 	port_write8(PIT_CHANNEL_2, PIT_COUNT >> 8);
-	start = read_cycles();
+	start = transport_clock_cycles();
 	while (!(port_read8(SPEAKER) & SPEAKER_OUTPUT) && polls < MAX_POLLS)
 		polls++;
-	cycles = read_cycles() - start;
+	cycles = transport_clock_cycles() - start;
 	port_write8(SPEAKER, before);
 	/* An output that is high at once is no answer. */
 	if (polls == 0 || polls == MAX_POLLS || cycles > UINT32_MAX)
@@ -73,12 +73,12 @@ void transport_clock_start(struct transport_clock *c)
 	if (!cycles)
 		cycles = GUESS_CYCLES_10MS;
 	c->ns_per_cycle = divide((uint64_t)MEASURE_NS << FRACTION_BITS, cycles);
-	c->last_cycles = read_cycles();
+	c->last_cycles = transport_clock_cycles();
 }
 
 uint64_t transport_clock_now(struct transport_clock *c)
 {
-	const uint64_t cycles = read_cycles();
+	const uint64_t cycles = transport_clock_cycles();
 	uint64_t passed = cycles - c->last_cycles;
 
 	/* Counters of two processors may differ a little: no step back. */

@@ -17,6 +17,9 @@ struct transport_clock {
 /** Measure; takes about 10 ms once. Again after sleep: time goes on from where it was. */
 void transport_clock_start(struct transport_clock *c);
 
+/** The processor's cycle counter. */
+uint64_t transport_clock_cycles(void);
+
 /** Nanoseconds since the start. Never goes back, also on another processor. */
 uint64_t transport_clock_now(struct transport_clock *c);
 

@@ -8,19 +8,7 @@
 #include "guest/transport/serial_link.h"
 #include "guest/transport/transport.h"
 
-/* The HAL's word to the serial driver: this port is taken. */
-extern DLLIMPORT PUCHAR *KdComPortInUse;
-
 static struct serial_link serial;
-
-static NTSTATUS open_port(const struct load_options *options)
-{
-	NTSTATUS status = serial_link_open(&serial, options);
-
-	if (NT_SUCCESS(status))
-		*KdComPortInUse = (PUCHAR)(ULONG_PTR)serial.uart.base;
-	return status;
-}
 
 NTSTATUS NTAPI KdDebuggerInitialize0(PVOID LoaderBlock)
 {
@@ -31,20 +19,13 @@ NTSTATUS NTAPI KdDebuggerInitialize0(PVOID LoaderBlock)
 	if (!LoaderBlock && serial.is_open)
 		return serial_link_reopen(&serial);
 	load_options_parse(load_options_find(LoaderBlock), &options);
-	return open_port(&options);
+	return serial_link_open(&serial, &options);
 }
 
 NTSTATUS NTAPI KdDebuggerInitialize1(PVOID LoaderBlock)
 {
 	(void)LoaderBlock;
 	return STATUS_SUCCESS;
-}
-
-/* Windows 10 and later: what Initialize0 is for the others. */
-NTSTATUS NTAPI KdInitialize(ULONG Phase, PVOID LoaderBlock, PVOID Context)
-{
-	(void)Context;
-	return Phase == 0 ? KdDebuggerInitialize0(LoaderBlock) : STATUS_SUCCESS;
 }
 
 VOID NTAPI KdSendPacket(ULONG PacketType, PSTRING MessageHeader, PSTRING MessageData,
@@ -69,37 +50,8 @@ KDSTATUS NTAPI KdReceivePacket(ULONG PacketType, PSTRING MessageHeader, PSTRING 
 				   DataLength, Context);
 }
 
-NTSTATUS NTAPI KdD0Transition(VOID)
-{
-	return STATUS_SUCCESS;
-}
-
-NTSTATUS NTAPI KdD3Transition(VOID)
-{
-	return STATUS_SUCCESS;
-}
-
-NTSTATUS NTAPI KdSave(BOOLEAN KdSleepTransition)
-{
-	(void)KdSleepTransition;
-	return STATUS_SUCCESS;
-}
-
 NTSTATUS NTAPI KdRestore(BOOLEAN KdSleepTransition)
 {
 	(void)KdSleepTransition;
 	return serial.is_open ? serial_link_reopen(&serial) : STATUS_SUCCESS;
-}
-
-NTSTATUS NTAPI KdSetHiberRange(PVOID Context)
-{
-	(void)Context;
-	return STATUS_NOT_SUPPORTED;
-}
-
-NTSTATUS NTAPI KdPower(PVOID Argument1, PVOID Argument2)
-{
-	(void)Argument1;
-	(void)Argument2;
-	return STATUS_NOT_SUPPORTED;
 }
