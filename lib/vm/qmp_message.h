@@ -42,7 +42,8 @@ enum kd__qmp_kind {
 struct kd__qmp_message {
 	enum kd__qmp_kind kind;
 	json_t *root; /* owned; what the other pointers point into */
-	/* The greeting's "QMP" (an object), what is returned, an event's data (an object or NULL). */
+	/* The greeting's "QMP" (an object), what is returned, an event's data (an object or NULL).
+	 */
 	json_t *value;
 	const char *name; /* of the event, of the error's class; else NULL */
 	const char *text; /* of the error; else NULL */

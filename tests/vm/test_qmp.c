@@ -55,8 +55,8 @@ static void test_message_kinds(void **state)
 	assert_string_equal(m.id, "a");
 	assert_true(json_is_array(m.value));
 	kd__qmp_message_deinit(&m);
-	assert_status(KD_OK, first_message("{\"error\": {\"class\": \"C\", \"desc\": \"d\"}}\n",
-					   &m));
+	assert_status(KD_OK,
+		      first_message("{\"error\": {\"class\": \"C\", \"desc\": \"d\"}}\n", &m));
 	assert_int_equal(m.kind, KD__QMP_ERROR);
 	assert_string_equal(m.name, "C");
 	assert_string_equal(m.text, "d");
@@ -125,8 +125,8 @@ static void test_nesting_and_length_are_bounded(void **state)
 /* However the stream is cut, the same messages come out. */
 static void test_cuts(void **state)
 {
-	static const char stream[] = MONITOR_GREETING
-		"{\"event\": \"A\"}\r\n\r\n{\"return\": 1, \"id\": \"kd-1\"}\r\n{\"event\": \"B\"}\n";
+	static const char stream[] = MONITOR_GREETING "{\"event\": \"A\"}\r\n\r\n{\"return\": 1, "
+						      "\"id\": \"kd-1\"}\r\n{\"event\": \"B\"}\n";
 	static const char kinds[] = "GERE";
 
 	(void)state;
@@ -138,9 +138,9 @@ static void test_cuts(void **state)
 		for (size_t at = 0; at < sizeof stream - 1; at += step) {
 			struct kd__qmp_message m;
 
-			assert_status(KD_OK, kd__qmp_feed(&r, stream + at,
-							  KD_MIN(step, sizeof stream - 1 - at),
-							  &err));
+			assert_status(KD_OK,
+				      kd__qmp_feed(&r, stream + at,
+						   KD_MIN(step, sizeof stream - 1 - at), &err));
 			while (kd__qmp_next(&r, &m, &err) == KD_OK) {
 				assert_true(n < 4);
 				got[n++] = "GRXE"[m.kind];
@@ -198,19 +198,18 @@ static void test_commands_and_events(void **state)
 						     soon(), NULL, &value, &err));
 	assert_says("no /x");
 	assert_null(value);
-	assert_status(KD_E_UNSUPPORTED,
-		      kd_qmp_execute(q, "frob", NULL, soon(), NULL, NULL, &err));
+	assert_status(KD_E_UNSUPPORTED, kd_qmp_execute(q, "frob", NULL, soon(), NULL, NULL, &err));
 	assert_status(KD_OK, kd_qmp_monitor_command(q, "info x", soon(), NULL, &text, &err));
 	assert_string_equal(text, "line\r\n");
 	free(text);
-	assert_status(KD_E_MALFORMED, kd_qmp_monitor_command(q, "info y", soon(), NULL, &text,
-							     &err));
+	assert_status(KD_E_MALFORMED,
+		      kd_qmp_monitor_command(q, "info y", soon(), NULL, &text, &err));
 	assert_null(text);
 
 	/* The script is over: it hung up, and that stays so. */
 	for (int i = 0; i < 2; i++) {
-		assert_status(KD_E_CLOSED, kd_qmp_execute(q, "stop", json_object(), soon(), NULL,
-							  NULL, &err));
+		assert_status(KD_E_CLOSED,
+			      kd_qmp_execute(q, "stop", json_object(), soon(), NULL, NULL, &err));
 		assert_says("the VM ended");
 	}
 	assert_status(KD_E_CLOSED, kd_qmp_next_event(q, soon(), NULL, &e, &err));
@@ -223,8 +222,9 @@ static void test_late_answers_are_thrown_away(void **state)
 	static const struct monitor_step steps[] = {
 		MONITOR_HELLO,
 		{ "slow", NULL, NULL },
-		{ "quick", "{\"return\": \"slow's\", \"id\": \"kd-2\"}\r\n"
-			   "{\"return\": \"quick's\", \"id\": \"$ID\"}\r\n",
+		{ "quick",
+		  "{\"return\": \"slow's\", \"id\": \"kd-2\"}\r\n"
+		  "{\"return\": \"quick's\", \"id\": \"$ID\"}\r\n",
 		  NULL },
 	};
 	struct kd_qmp *q = open_monitor(MONITOR_START(steps));
@@ -287,8 +287,8 @@ static void test_flood_ends_at_the_deadline(void **state)
 	uint64_t start = kd_now_ns();
 
 	(void)state;
-	assert_status(KD_E_TIMEOUT, kd_qmp_execute(q, "x", NULL, kd_deadline_after_ms(100), NULL,
-						   NULL, &err));
+	assert_status(KD_E_TIMEOUT,
+		      kd_qmp_execute(q, "x", NULL, kd_deadline_after_ms(100), NULL, NULL, &err));
 	assert_in_range(kd_now_ns() - start, 90 * KD_NS_PER_MS, 3000 * (uint64_t)KD_NS_PER_MS);
 	kd_qmp_close(q);
 	monitor_stop();
@@ -365,7 +365,8 @@ static void test_unread_commands_are_bounded(void **state)
 static void test_no_monitor_there(void **state)
 {
 	static const char long_path[] =
-		"/tmp/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		"/tmp/"
+		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 	static const struct monitor_step human[] = {
 		{ NULL, "QEMU 7.2.22 monitor - type 'help' for more information\r\n(qemu) ", NULL },
@@ -442,14 +443,14 @@ static void test_real_monitor(void **state)
 		      kd_qmp_execute(vm.qmp, "query-name", NULL, soon(), NULL, &value, &err));
 	assert_string_equal(json_string_value(json_object_get(value, "name")), "real");
 	json_decref(value);
-	assert_status(KD_OK, kd_qmp_monitor_command(vm.qmp, "info status", soon(), NULL, &text,
-						    &err));
+	assert_status(KD_OK,
+		      kd_qmp_monitor_command(vm.qmp, "info status", soon(), NULL, &text, &err));
 	assert_non_null(strstr(text, "prelaunch"));
 	free(text);
-	assert_status(KD_E_UNSUPPORTED, kd_qmp_execute(vm.qmp, "no-such-command", NULL, soon(),
-						       NULL, NULL, &err));
-	assert_status(KD_E_TIMEOUT, kd_qmp_open(vm.qmp_path, kd_deadline_after_ms(150), NULL,
-						&second, &err));
+	assert_status(KD_E_UNSUPPORTED,
+		      kd_qmp_execute(vm.qmp, "no-such-command", NULL, soon(), NULL, NULL, &err));
+	assert_status(KD_E_TIMEOUT,
+		      kd_qmp_open(vm.qmp_path, kd_deadline_after_ms(150), NULL, &second, &err));
 	assert_says("another client");
 
 	assert_status(KD_OK, kd_qmp_execute(vm.qmp, "cont", NULL, soon(), NULL, NULL, &err));

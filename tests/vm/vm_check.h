@@ -11,17 +11,21 @@ enum { QEMU_MS = 20000, VM_ARGS_MAX = 48 };
 /* --- a monitor that follows a script, in a thread --- */
 
 struct monitor_step {
-	const char *expect; /* NULL: read nothing. Else a line comes that holds this */
-	const char *send;   /* NULL: nothing. "$ID" becomes the id of the last line */
+	const char *expect;  /* NULL: read nothing. Else a line comes that holds this */
+	const char *send;    /* NULL: nothing. "$ID" becomes the id of the last line */
 	void (*act)(int fd); /* NULL: nothing; after sending */
 };
 
-#define MONITOR_GREETING                                                                          \
-	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "         \
+#define MONITOR_GREETING                                                                   \
+	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, " \
 	"\"package\": \"\"}, \"capabilities\": []}}\r\n"
 #define MONITOR_OK "{\"return\": {}, \"id\": \"$ID\"}\r\n"
 /* The first two steps of every script that gets somewhere. */
-#define MONITOR_HELLO { NULL, MONITOR_GREETING, NULL }, { "qmp_capabilities", MONITOR_OK, NULL }
+#define MONITOR_HELLO                                \
+	{ NULL, MONITOR_GREETING, NULL },            \
+	{                                            \
+		"qmp_capabilities", MONITOR_OK, NULL \
+	}
 
 /* Listens at the path that is returned; the script runs with the first client, then it hangs up. */
 const char *monitor_start(const struct monitor_step *steps, size_t n);
@@ -46,12 +50,12 @@ struct vm vm_start(const char *const *args);
 void vm_stop(struct vm *vm);
 bool vm_has_qemu(void);
 /* At the head of each test that needs it. */
-#define NEED_QEMU()                                                  \
-	do {                                                         \
-		if (!vm_has_qemu()) {                                \
+#define NEED_QEMU()                                                   \
+	do {                                                          \
+		if (!vm_has_qemu()) {                                 \
 			print_message("qemu-system-x86_64 needed\n"); \
-			skip();                                      \
-		}                                                    \
+			skip();                                       \
+		}                                                     \
 	} while (0)
 
 #endif
