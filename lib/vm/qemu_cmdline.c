@@ -180,10 +180,10 @@ struct form {
 };
 
 static const struct form forms[] = {
-	{ "unix:", KD_QEMU_PORT_UNIX, unix_form },      { "tcp:", KD_QEMU_PORT_TCP, tcp_form },
-	{ "telnet:", KD_QEMU_PORT_TCP, tcp_form },      { "file:", KD_QEMU_PORT_FILE, path_form },
-	{ "websocket:", KD_QEMU_PORT_TCP, tcp_form },   { "pipe:", KD_QEMU_PORT_PIPE, path_form },
-	{ "chardev:", KD_QEMU_PORT_NONE, by_id },       { "pty", KD_QEMU_PORT_PTY, NULL },
+	{ "unix:", KD_QEMU_PORT_UNIX, unix_form },    { "tcp:", KD_QEMU_PORT_TCP, tcp_form },
+	{ "telnet:", KD_QEMU_PORT_TCP, tcp_form },    { "file:", KD_QEMU_PORT_FILE, path_form },
+	{ "websocket:", KD_QEMU_PORT_TCP, tcp_form }, { "pipe:", KD_QEMU_PORT_PIPE, path_form },
+	{ "chardev:", KD_QEMU_PORT_NONE, by_id },     { "pty", KD_QEMU_PORT_PTY, NULL },
 	{ "stdio", KD_QEMU_PORT_STDIO, NULL },
 };
 
@@ -476,11 +476,12 @@ static const struct option read_switches[] = {
  * that we don't read may have a value or not; a word without a dash is nothing to us either way.
  */
 static const char *const passed_over[] = {
-	"D", "L", "append", "audiodev", "bios", "blockdev", "boot", "cdrom", "cpu", "d", "debugcon",
-	"display", "drive", "dtb", "fda", "fdb", "fsdev", "fw_cfg", "global", "hda", "hdb", "hdc",
-	"hdd", "incoming", "initrd", "kernel", "loadvm", "net", "netdev", "nic", "numa",
-	"parallel", "pflash", "pidfile", "rtc", "sandbox", "set", "smbios", "spice", "trace", "vga",
-	"vnc",
+	"D",       "L",   "append",   "audiodev", "bios",    "blockdev", "boot",
+	"cdrom",   "cpu", "d",        "debugcon", "display", "drive",    "dtb",
+	"fda",     "fdb", "fsdev",    "fw_cfg",   "global",  "hda",      "hdb",
+	"hdc",     "hdd", "incoming", "initrd",   "kernel",  "loadvm",   "net",
+	"netdev",  "nic", "numa",     "parallel", "pflash",  "pidfile",  "rtc",
+	"sandbox", "set", "smbios",   "spice",    "trace",   "vga",      "vnc",
 };
 
 static const struct option *find(const struct option *table, size_t n, const char *name)

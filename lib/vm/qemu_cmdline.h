@@ -24,25 +24,25 @@ enum {
 enum kd_qemu_use { KD_QEMU_QMP, KD_QEMU_MONITOR, KD_QEMU_SERIAL, KD_QEMU_GDB };
 
 enum kd_qemu_port_kind {
-	KD_QEMU_PORT_NONE,  /* null, vc, a chardev that is not there: nobody can connect */
-	KD_QEMU_PORT_UNIX,  /* path */
-	KD_QEMU_PORT_TCP,   /* path is the host (empty: any), port */
-	KD_QEMU_PORT_FD,    /* a socket that somebody (libvirt) handed over: only /proc knows it */
-	KD_QEMU_PORT_PTY,   /* query-chardev knows the device */
-	KD_QEMU_PORT_FILE,  /* path; one way */
-	KD_QEMU_PORT_PIPE,  /* path */
-	KD_QEMU_PORT_TTY,   /* path of a device of the host */
+	KD_QEMU_PORT_NONE, /* null, vc, a chardev that is not there: nobody can connect */
+	KD_QEMU_PORT_UNIX, /* path */
+	KD_QEMU_PORT_TCP,  /* path is the host (empty: any), port */
+	KD_QEMU_PORT_FD,   /* a socket that somebody (libvirt) handed over: only /proc knows it */
+	KD_QEMU_PORT_PTY,  /* query-chardev knows the device */
+	KD_QEMU_PORT_FILE, /* path; one way */
+	KD_QEMU_PORT_PIPE, /* path */
+	KD_QEMU_PORT_TTY,  /* path of a device of the host */
 	KD_QEMU_PORT_STDIO,
 };
 
 struct kd_qemu_port {
 	enum kd_qemu_use use;
 	enum kd_qemu_port_kind kind;
-	unsigned index;            /* SERIAL: 0 is COM1 */
-	bool is_server;            /* UNIX, TCP: QEMU listens */
-	bool waits;                /* ... and does not start before somebody connects */
-	uint16_t port;             /* TCP */
-	char id[KD_QEMU_ID_SIZE];  /* of the chardev; empty: it has none */
+	unsigned index;           /* SERIAL: 0 is COM1 */
+	bool is_server;           /* UNIX, TCP: QEMU listens */
+	bool waits;               /* ... and does not start before somebody connects */
+	uint16_t port;            /* TCP */
+	char id[KD_QEMU_ID_SIZE]; /* of the chardev; empty: it has none */
 	char path[KD_QEMU_PATH_SIZE];
 };
 
@@ -93,7 +93,6 @@ enum kd_status kd_qemu_cmdline_parse(const char *bytes, size_t size, struct kd_q
 /* The first port of that use (and index, for serial ports), or NULL. */
 const struct kd_qemu_port *kd_qemu_port_find(const struct kd_qemu_cmdline *c, enum kd_qemu_use use,
 					     unsigned index);
-const struct kd_qemu_backend *kd_qemu_backend_find(const struct kd_qemu_cmdline *c,
-						   const char *id);
+const struct kd_qemu_backend *kd_qemu_backend_find(const struct kd_qemu_cmdline *c, const char *id);
 
 #endif

@@ -102,7 +102,8 @@ static enum kd_status parse_object(struct kd__qemu_options *o, json_t *root)
 	o->text = to = malloc(size);
 	if (!to)
 		return KD_E_NO_MEMORY;
-	json_object_foreach(root, key, value) {
+	json_object_foreach(root, key, value)
+	{
 		char *at = to;
 
 		to = stpcpy(to, key) + 1;

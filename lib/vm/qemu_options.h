@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One option's value, `socket,id=com1,path=/a,,b,server=on` or a JSON object, as keys and values. */
+/* One option's value, `socket,id=com1,path=/a,,b,server=on` or a JSON object, as keys and values.
+ */
 #ifndef KD_LIB_VM_QEMU_OPTIONS_H
 #define KD_LIB_VM_QEMU_OPTIONS_H
 

@@ -13,11 +13,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PROC_PATH_SIZE = 64, STAT_SIZE = 1024, STATUS_SIZE = 4096, LINK_SIZE = 512, LINE_SIZE = 512, INODES_MAX = 16 };
+enum {
+	PROC_PATH_SIZE = 64,
+	STAT_SIZE = 1024,
+	STATUS_SIZE = 4096,
+	LINK_SIZE = 512,
+	LINE_SIZE = 512,
+	INODES_MAX = 16
+};
 
 static enum kd_status from_errno(int number)
 {
-	return number == ENOENT || number == ESRCH       ? KD_E_NOT_FOUND
+	return number == ENOENT || number == ESRCH   ? KD_E_NOT_FOUND
 	       : number == EACCES || number == EPERM ? KD_E_DENIED
 						     : KD_E_IO;
 }
@@ -54,7 +61,8 @@ static enum kd_status read_proc(pid_t pid, const char *name, char *buffer, size_
 
 bool kd__proc_stat_parse(const char *text, char *state_ret, uint64_t *start_time_ret)
 {
-	/* The name in parentheses may hold blanks and parentheses: fields count from the last ')'. */
+	/* The name in parentheses may hold blanks and parentheses: fields count from the last ')'.
+	 */
 	const char *p = strrchr(text, ')');
 	char *end;
 
@@ -106,7 +114,8 @@ enum kd_status kd_qemu_open_pidfd(const struct kd_qemu_id *id, int *fd_ret, stru
 	if (fd < 0 && errno != ESRCH)
 		return kd_error_set(err, KD_E_IO, 0, "watching process %d: %s", (int)id->pid,
 				    strerror(errno));
-	/* With the descriptor in hand the number can't be used again: is it still the one we meant? */
+	/* With the descriptor in hand the number can't be used again: is it still the one we meant?
+	 */
 	if (fd < 0 || !kd_qemu_is_alive(id)) {
 		if (fd >= 0)
 			close(fd);

@@ -40,12 +40,14 @@ static const struct port_row {
 	  { KD_QEMU_SERIAL, KD_QEMU_PORT_TCP, 0, false, false, 4555, "", "::1" } },
 	{ "q|-serial|telnet::99999",
 	  { KD_QEMU_SERIAL, KD_QEMU_PORT_TCP, 0, false, false, 0, "", "" } },
-	{ "q|-serial|mon:stdio", { KD_QEMU_SERIAL, KD_QEMU_PORT_STDIO, 0, false, false, 0, "", "" } },
+	{ "q|-serial|mon:stdio",
+	  { KD_QEMU_SERIAL, KD_QEMU_PORT_STDIO, 0, false, false, 0, "", "" } },
 	{ "q|-serial|pty", { KD_QEMU_SERIAL, KD_QEMU_PORT_PTY, 0, false, false, 0, "", "" } },
 	{ "q|-serial|null", { KD_QEMU_SERIAL, KD_QEMU_PORT_NONE, 0, false, false, 0, "", "" } },
 	{ "q|-serial|file:/log,x",
 	  { KD_QEMU_SERIAL, KD_QEMU_PORT_FILE, 0, false, false, 0, "", "/log,x" } },
-	{ "q|-serial|pipe:/p", { KD_QEMU_SERIAL, KD_QEMU_PORT_PIPE, 0, false, false, 0, "", "/p" } },
+	{ "q|-serial|pipe:/p",
+	  { KD_QEMU_SERIAL, KD_QEMU_PORT_PIPE, 0, false, false, 0, "", "/p" } },
 	{ "q|-serial|/dev/ttyS0",
 	  { KD_QEMU_SERIAL, KD_QEMU_PORT_TTY, 0, false, false, 0, "", "/dev/ttyS0" } },
 	{ "q|-serial|none|-serial|pty",
@@ -192,9 +194,9 @@ static void test_backends(void **state)
 	}
 	assert_int_equal(parse("q|-object|rng-random,id=r|-object|{broken")->n_backends, 0);
 	assert_null(kd_qemu_backend_find(&got, "r"));
-	assert_string_equal(parse("q|-device|ivshmem-plain,memdev=sh,master=on|-device|e1000")
-				    ->ivshmem[0],
-			    "sh");
+	assert_string_equal(
+		parse("q|-device|ivshmem-plain,memdev=sh,master=on|-device|e1000")->ivshmem[0],
+		"sh");
 	assert_int_equal(got.n_ivshmem, 1);
 }
 
@@ -206,8 +208,8 @@ static void test_limits(void **state)
 	assert_status(KD_E_MALFORMED, kd_qemu_cmdline_parse("", 0, &got, &err));
 	assert_status(KD_E_MALFORMED, kd_qemu_cmdline_parse("\0-s", 4, &got, &err));
 	/* An option without its value, a line without its last NUL. */
-	assert_status(KD_OK, kd_qemu_cmdline_parse("/usr/bin/qemu-system-i386\0-serial", 33, &got,
-						   &err));
+	assert_status(KD_OK,
+		      kd_qemu_cmdline_parse("/usr/bin/qemu-system-i386\0-serial", 33, &got, &err));
 	assert_string_equal(got.program, "qemu-system-i386");
 	assert_int_equal(got.n_ports, 0);
 	assert_false(got.is_cut);

@@ -65,7 +65,8 @@ static void test_found_and_ended(void **state)
 	assert_int_equal(row->cmdline.memory_size, 64 << 20);
 	assert_int_equal(row->uid, geteuid());
 	assert_string_equal(kd_qemu_port_find(&row->cmdline, KD_QEMU_QMP, 0)->path, vm.qmp_path);
-	assert_string_equal(kd_qemu_port_find(&row->cmdline, KD_QEMU_SERIAL, 0)->path, io_path("./x,y"));
+	assert_string_equal(kd_qemu_port_find(&row->cmdline, KD_QEMU_SERIAL, 0)->path,
+			    io_path("./x,y"));
 	before = row->id;
 	free(list);
 
@@ -114,8 +115,7 @@ static void test_handed_over_socket(void **state)
 	assert_int_equal(kd_qmp_peer(q).pid, getpid());
 	assert_status(KD_OK, kd_qemu_process_of_socket(kd_qmp_fd(q), path, one, &err));
 	assert_int_equal(one->id.pid, child.pid);
-	assert_int_equal(kd_qemu_port_find(&one->cmdline, KD_QEMU_QMP, 0)->kind,
-			 KD_QEMU_PORT_FD);
+	assert_int_equal(kd_qemu_port_find(&one->cmdline, KD_QEMU_QMP, 0)->kind, KD_QEMU_PORT_FD);
 	kd_qmp_close(q);
 	io_child_kill(&child, SIGKILL);
 	free(one);
