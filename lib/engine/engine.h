@@ -32,7 +32,7 @@
 #include "core/wire/context.h"
 #include "core/wire/message.h"
 #include "lib/base.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 struct kd__arch;    /* arch.h: what differs between machines */
 struct kd__wire;    /* request.c: transport, link, pump, exchange */

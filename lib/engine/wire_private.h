@@ -7,7 +7,7 @@
 #include "lib/engine/wire.h"
 #include "lib/io/pump.h"
 #include "lib/io/transport.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum { KD__LATENCIES = 1024, KD__NOISE_KEPT = 64 };
 

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "lib/base.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum { KD__ADDRESSES_MAX = 8 };
 

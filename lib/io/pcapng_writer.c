@@ -18,7 +18,7 @@
 #include "core/bytes.h"
 #include "lib/io/pcapng_private.h"
 #include "lib/io/private_dir.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum {
 	BUFFER_SIZE = 1024 * 1024, /* fits the largest block, and a second of traffic for a FIFO */

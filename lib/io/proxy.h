@@ -11,7 +11,7 @@
 
 #include "lib/io/impair.h"
 #include "lib/io/transport.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum kd_proxy_direction { KD_PROXY_UP, KD_PROXY_DOWN, KD_PROXY_DIRECTIONS };
 

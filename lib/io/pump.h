@@ -9,7 +9,7 @@
 #include "core/link/link.h"
 #include "lib/base.h"
 #include "lib/io/transport.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum { KD_PUMP_BUFFER = 64 * 1024 };
 

@@ -14,7 +14,7 @@
 
 #include "core/link/link.h"
 #include "lib/io/transport_private.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum { FIRST_PAUSE_MS = 100, LAST_PAUSE_MS = 1000 };
 

@@ -19,7 +19,7 @@
 #include "lib/io/pcapng.h"
 #include "lib/io/recording.h"
 #include "lib/io/transport_private.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum {
 	SOFT_WAIT_MS = 300,

@@ -9,7 +9,7 @@
 
 #include "core/link/link.h"
 #include "lib/io/transport_private.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum {
 	SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1,

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "lib/io/transport.h"
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 enum {
 	LIMIT_MS = 5000,

@@ -4,8 +4,8 @@
  * deadline and a cancel. Times are monotonic nanoseconds (kd_now_ns()); KD_TIME_NEVER of
  * core/link/link.h means "no deadline".
  */
-#ifndef KD_LIB_IO_WAIT_H
-#define KD_LIB_IO_WAIT_H
+#ifndef KD_LIB_WAIT_H
+#define KD_LIB_WAIT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

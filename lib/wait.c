@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/io/wait.h"
+#include "lib/wait.h"
 
 #include <errno.h>
 #include <poll.h>
