@@ -18,24 +18,24 @@ static int compare(const void *a, const void *b)
 void kd__wire_counters(const struct kd_session *s, struct kd_session_counters *ret)
 {
 	const struct kd__wire *w = s->wire;
-	const struct kd_link_counters *c;
+	struct kd_link_counters c;
 	uint32_t sorted[KD__LATENCIES];
 
 	if (!w)
 		return;
-	c = kd_link_counters(&w->link);
+	kd_carrier_counters(w->carrier, &c);
 	ret->requests = w->requests;
 	ret->retries = w->retries;
 	ret->prints = w->prints;
-	ret->rx_bytes = c->rx_bytes;
-	ret->tx_bytes = c->tx_bytes;
-	ret->rx_packets = c->rx_packets;
-	ret->tx_packets = c->tx_packets;
-	ret->retransmits = c->retransmits;
-	ret->resends = c->resends_sent + c->resends_seen;
-	ret->resets = c->resets_sent + c->resets_seen;
-	ret->checksum_errors = c->checksum_errors;
-	ret->noise_bytes = c->noise_bytes;
+	ret->rx_bytes = c.rx_bytes;
+	ret->tx_bytes = c.tx_bytes;
+	ret->rx_packets = c.rx_packets;
+	ret->tx_packets = c.tx_packets;
+	ret->retransmits = c.retransmits;
+	ret->resends = c.resends_sent + c.resends_seen;
+	ret->resets = c.resets_sent + c.resets_seen;
+	ret->checksum_errors = c.checksum_errors;
+	ret->noise_bytes = c.noise_bytes;
 	if (!w->n_latencies)
 		return;
 	memcpy(sorted, w->latencies, w->n_latencies * sizeof sorted[0]);
@@ -66,22 +66,23 @@ static void describe_silence(const struct kd__wire *w, uint64_t seconds, char *t
 
 static void describe_unheard(const struct kd__wire *w, char *text, size_t size)
 {
-	const struct kd_link_counters *c = kd_link_counters(&w->link);
+	struct kd_link_counters c;
 	uint64_t seconds = (kd_now_ns() - w->opened) / UINT64_C(1000000000);
 	char noise[KD__NOISE_KEPT + 1];
 
+	kd_carrier_counters(w->carrier, &c);
 	if (!kd_transport_info(w->transport)->is_up && w->transport->trouble[0]) {
 		snprintf(text, size, "%s", w->transport->trouble);
-	} else if (c->rx_bytes == 0) {
+	} else if (c.rx_bytes == 0) {
 		describe_silence(w, seconds, text, size);
-	} else if (c->checksum_errors || c->trailer_errors) {
+	} else if (c.checksum_errors || c.trailer_errors) {
 		snprintf(text, size,
 			 "packets arrive but their checksums fail (%llu of them): a wrong baud "
 			 "rate, "
 			 "or something between here and the target translates bytes (CR/LF, "
 			 "XON/XOFF)",
-			 (unsigned long long)(c->checksum_errors + c->trailer_errors));
-	} else if (c->resets_seen > 3) {
+			 (unsigned long long)(c.checksum_errors + c.trailer_errors));
+	} else if (c.resets_seen > 3) {
 		snprintf(text, size,
 			 "resets go back and forth and nothing else: two debuggers on one line, or "
 			 "the target does not receive what we send (TX not connected)");

@@ -112,7 +112,7 @@ static enum kd_status wait_idle(struct kd_session *s, uint64_t deadline, struct 
 {
 	enum kd_status status = KD_OK;
 
-	while (status == KD_OK && (kd_link_is_busy(&s->wire->link) || s->wire->pending_size))
+	while (status == KD_OK && (kd_carrier_is_busy(s->wire->carrier) || s->wire->pending_size))
 		status = kd__wire_step(s, deadline, err);
 	return status;
 }
@@ -128,8 +128,10 @@ static enum kd_status transmit(struct kd_session *s, const struct kd_manipulate 
 	kd_manipulate_encode_hdr(w->request, m);
 	w->seen = (struct kd__seen){ 0 };
 	w->is_waiting = true;
-	status = kd_link_send(&w->link, KD_PACKET_STATE_MANIPULATE, w->request, sizeof w->request,
-			      m->data, m->data_size, false, kd_now_ns());
+	status = kd_carrier_send(w->carrier, KD_PACKET_STATE_MANIPULATE, w->request,
+				 sizeof w->request, m->data, m->data_size);
+	if (status == KD_E_FULL)
+		return kd_error_set(err, status, 0, "the target does not read what it is sent");
 	return status == KD_OK ? KD_OK : kd_error_set(err, status, 0, "the request is too large");
 }
 
@@ -194,9 +196,9 @@ static enum outcome attempt(struct kd_session *s, const struct kd_manipulate *m,
 		if (*status_ret == KD_E_TIMEOUT && patience && kd_now_ns() < deadline) {
 			kd__memory_note_loss(s);
 			if (nudges++ == 0)
-				kd_link_ask_resend(&w->link, kd_now_ns());
+				kd_carrier_ask_resend(w->carrier);
 			else
-				kd_link_reset(&w->link, kd_now_ns());
+				kd_carrier_reset(w->carrier);
 			patience = kd_now_ns() + reply_wait(w);
 			*status_ret = nudges > 4 ? *status_ret : KD_OK;
 		}
@@ -235,9 +237,10 @@ static void swallow_repeated_stop(struct kd__wire *w)
 /* What tells of bytes lost or damaged; a retransmission alone may only tell of a busy machine. */
 static uint64_t count_losses(const struct kd__wire *w)
 {
-	const struct kd_link_counters *c = kd_link_counters(&w->link);
+	struct kd_link_counters c;
 
-	return c->resends_sent + c->resends_seen + c->checksum_errors;
+	kd_carrier_counters(w->carrier, &c);
+	return c.resends_sent + c.resends_seen + c.checksum_errors;
 }
 
 static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bool want_reply,
@@ -273,7 +276,7 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 		swallow_repeated_stop(w);
 		kd__memory_note_loss(s);
 	}
-	kd_link_cancel(&w->link);
+	kd_carrier_cancel(w->carrier);
 	w->is_waiting = false;
 	return status == KD_OK ? no_answer(s, m, err) : status;
 }
@@ -331,10 +334,10 @@ enum kd_status kd__wire_resync(struct kd_session *s, struct kd_error *err)
 
 	if (!w)
 		return kd_error_set(err, KD_E_CLOSED, 0, "the session was closed");
-	kd_link_cancel(&w->link);
+	kd_carrier_cancel(w->carrier);
 	w->seen = (struct kd__seen){ 0 };
 	w->has_stop = false;
-	kd_link_reset(&w->link, kd_now_ns());
+	kd_carrier_reset(w->carrier);
 	while (status == KD_OK && !w->has_stop)
 		status = kd__wire_step(s, deadline, err);
 	if (status == KD_E_TIMEOUT)

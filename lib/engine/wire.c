@@ -15,8 +15,6 @@
 enum { LATE_STEPS_MAX = 16 };
 
 static const uint64_t second = UINT64_C(1000000000);
-static const uint64_t vm_ack_wait = UINT64_C(300000000);
-static const uint64_t vm_byte_gap = UINT64_C(40000000);
 static const uint64_t break_retry = UINT64_C(1500000000);
 /* A break-in byte that was not answered in this time was eaten. */
 static const uint64_t break_forgotten = UINT64_C(
@@ -25,24 +23,21 @@ static const uint64_t break_forgotten = UINT64_C(
 enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transport,
 			       struct kd_error *err)
 {
-	struct kd_link_config cfg;
 	struct kd__wire *w = calloc(1, sizeof *w);
+	enum kd_status status;
 
 	if (!w) {
 		kd_transport_destroy(transport);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	}
+	status = kd_carrier_link_create(transport, &s->wake, &w->carrier, err);
+	if (status != KD_OK) {
+		free(w);
+		return status;
+	}
 	s->wire = w;
 	w->transport = transport;
-	w->is_serial_line = kd_transport_info(w->transport)->is_serial_line;
-	kd_link_config_init(&cfg, KD_LINK_DEBUGGER, w->is_serial_line);
-	if (kd_transport_info(w->transport)->is_vm_socket) {
-		/* An emulated UART has no line to wait for: a loss is noticed sooner. */
-		cfg.ack_wait = vm_ack_wait;
-		cfg.byte_gap = vm_byte_gap;
-	}
-	kd_link_init(&w->link, &cfg);
-	kd_pump_init(&w->pump, w->transport, &w->link, &s->wake);
+	w->is_serial_line = kd_transport_info(transport)->is_serial_line;
 	w->opened = kd_now_ns();
 	w->next_probe = w->opened;
 	return KD_OK;
@@ -65,7 +60,7 @@ enum kd_status kd__wire_destroy(struct kd_session *s, struct kd_error *err)
 		return KD_OK;
 	kd__wire_counters(s, &s->counters); /* they outlive the connection */
 	status = finish_recording(w, err);
-	kd_transport_destroy(w->transport);
+	kd_carrier_destroy(w->carrier);
 	free(w);
 	s->wire = NULL;
 	return status;
@@ -220,7 +215,7 @@ static void send_break(struct kd_session *s, uint64_t now)
 	struct kd__wire *w = s->wire;
 
 	w->break_served = false;
-	kd_link_break_in(&w->link, now);
+	kd_carrier_break_in(w->carrier);
 	w->break_sent = now;
 	w->break_outstanding = true;
 }
@@ -248,7 +243,7 @@ static void probe(struct kd_session *s, uint64_t now)
 		return;
 	if (may_probe_by_reset(s, want_break)) {
 		w->probe_resets++;
-		kd_link_reset(&w->link, now);
+		kd_carrier_reset(w->carrier);
 		w->next_probe = now + (w->is_serial_line ? second : second / 4);
 	} else {
 		if (want_break)
@@ -262,9 +257,9 @@ static void speak(struct kd_session *s, uint64_t now)
 {
 	struct kd__wire *w = s->wire;
 
-	if (w->pending_size && !kd_link_is_busy(&w->link) &&
-	    kd_link_send(&w->link, w->pending_type, w->pending, w->pending_size, NULL, 0, false,
-			 now) == KD_OK)
+	if (w->pending_size && !kd_carrier_is_busy(w->carrier) &&
+	    kd_carrier_send(w->carrier, w->pending_type, w->pending, w->pending_size, NULL, 0) ==
+		    KD_OK)
 		w->pending_size = 0;
 	if (atomic_load(&s->break_wanted) && may_break(s) && now - w->break_sent > break_retry)
 		send_break(s, now);
@@ -374,7 +369,7 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 	speak(s, kd_now_ns());
 	note_recording(s);
 	mine = next_deadline(s, deadline);
-	status = kd_pump_run(&w->pump, mine, &event, err);
+	status = kd_carrier_run(w->carrier, mine, &event, err);
 	switch (status) {
 	case KD_OK: on_event(s, &event); return KD_OK;
 	case KD_E_CANCELLED:
@@ -496,7 +491,7 @@ bool kd__wire_break_was_served(const struct kd_session *s)
 
 bool kd__wire_needs_reset(const struct kd_session *s)
 {
-	return !kd_link_is_synced(&s->wire->link);
+	return !kd_carrier_is_synced(s->wire->carrier);
 }
 
 void kd__wire_begin_leaving(struct kd_session *s)
@@ -516,7 +511,7 @@ void kd__wire_begin_passing(struct kd_session *s)
 
 bool kd__wire_is_busy(const struct kd_session *s)
 {
-	return s->wire->pending_size || kd_link_is_busy(&s->wire->link);
+	return s->wire->pending_size || kd_carrier_is_busy(s->wire->carrier);
 }
 
 bool kd__wire_has_restart(const struct kd_session *s)

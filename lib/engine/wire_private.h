@@ -5,7 +5,7 @@
 
 #include "core/link/link.h"
 #include "lib/engine/wire.h"
-#include "lib/io/pump.h"
+#include "lib/io/carrier.h"
 #include "lib/io/transport.h"
 #include "lib/wait.h"
 
@@ -17,9 +17,8 @@ struct kd__seen {
 };
 
 struct kd__wire {
-	struct kd_transport *transport;
-	struct kd_link link;
-	struct kd_pump pump;
+	struct kd_carrier *carrier;
+	struct kd_transport *transport; /* the carrier's */
 	bool is_serial_line;
 	unsigned cancel_holds; /* > 0: a cancel is kept for later, kd__wire_hold_cancel() */
 	bool is_leaving;       /* cancels and new break-ins no longer count */

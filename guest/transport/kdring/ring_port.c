@@ -24,7 +24,7 @@
 enum {
 	FIRST_WAIT_MS = 150, /* at boot, for a host that listens */
 	RECEIVE_MS = 1000,
-	DROP_MS = 50,   /* a host that does not read loses prints after this */
+	DROP_MS = 50,    /* a host that does not read loses prints after this */
 	LOOK_EVERY = 64, /* turns of a spin between two looks at the host's pulse */
 	PLACE_EVERY = 256,
 #ifdef __x86_64__
@@ -46,7 +46,7 @@ static struct {
 	unsigned asked;     /* bytes of the query that were read */
 	unsigned polls;
 
-	bool is_orphan; /* the host died and the target is not free of it yet */
+	bool is_orphan;  /* the host died and the target is not free of it yet */
 	bool is_stopped; /* what was sent last waits for an answer */
 	struct kd_orphan orphan;
 	uint8_t report[KD_STATE_CHANGE_SIZE]; /* the last state change */

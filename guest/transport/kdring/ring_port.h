@@ -19,7 +19,8 @@
 NTSTATUS ring_port_open(const struct load_options *options);
 bool ring_port_is_open(void);
 
-/** The machine slept, or its kernel wants to be debugged from now on: set up the line, say again. */
+/** The machine slept, or its kernel wants to be debugged from now on: set up the line, say again.
+ */
 NTSTATUS ring_port_reopen(void);
 
 /** Boot drivers may have moved: look where the ring is now, and say so if it is elsewhere. */
