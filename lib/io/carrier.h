@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What carries a session's packets: the serial link over a transport, a ring of shared memory beside
- * it, datagrams. Whoever holds a session sees packets in and out, and the events of a link
+ * What carries a session's packets: the serial link over a transport, a ring of shared memory
+ * beside it, datagrams. Whoever holds a session sees packets in and out, and the events of a link
  * (core/link/link.h), whichever road they take; a road may change under way.
  *
  * One thread at a time. Requests go to a halted target only, one at a time.
@@ -38,7 +38,8 @@ struct kd_carrier {
 	struct kd_transport *transport; /* the line; owned */
 };
 
-/* The serial link. Takes `transport` over, also when it fails; `cancel` is borrowed, may be NULL. */
+/* The serial link. Takes `transport` over, also when it fails; `cancel` is borrowed, may be NULL.
+ */
 enum kd_status kd_carrier_link_create(struct kd_transport *transport, struct kd_cancel *cancel,
 				      struct kd_carrier **c_ret, struct kd_error *err);
 

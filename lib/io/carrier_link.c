@@ -74,8 +74,8 @@ static void counters(const struct kd_carrier *c, struct kd_link_counters *ret)
 
 static void describe(const struct kd_carrier *c, char *text, size_t size)
 {
-	snprintf(text, size, "%s", kd_transport_info(c->transport)->is_replay ? "recording"
-									      : "serial line");
+	snprintf(text, size, "%s",
+		 kd_transport_info(c->transport)->is_replay ? "recording" : "serial line");
 }
 
 static void destroy(struct kd_carrier *c)
@@ -84,9 +84,9 @@ static void destroy(struct kd_carrier *c)
 	free(c);
 }
 
-static const struct kd_carrier_ops ops = { run,        send,    cancel_packet, break_in,
-					   reset,      ask_resend, is_busy,     is_synced,
-					   counters,   describe, destroy };
+static const struct kd_carrier_ops ops = { run,      send,       cancel_packet, break_in,
+					   reset,    ask_resend, is_busy,       is_synced,
+					   counters, describe,   destroy };
 
 enum kd_status kd_carrier_link_create(struct kd_transport *transport, struct kd_cancel *cancel,
 				      struct kd_carrier **c_ret, struct kd_error *err)

@@ -149,6 +149,12 @@ enum kd_status kd_transport_tap_create(struct kd_transport *inner, const char *p
 enum kd_status kd_transport_tap_status(const struct kd_transport *t, struct kd_error *err);
 
 /*
+ * Put bytes into the recording that took another road than the transport. Nothing happens when `t`
+ * is no tap.
+ */
+void kd_transport_tap_note(struct kd_transport *t, bool is_out, const uint8_t *data, size_t size);
+
+/*
  * Complete the recording and put it in its place; the transport goes on without one. Destroying a
  * tap does the same, but can't tell a failure.
  */

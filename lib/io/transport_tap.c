@@ -230,6 +230,13 @@ enum kd_status kd_transport_tap_status(const struct kd_transport *t, struct kd_e
 	return tap->trouble.status;
 }
 
+void kd_transport_tap_note(struct kd_transport *t, bool is_out, const uint8_t *data, size_t size)
+{
+	if (t->ops == &tap_ops)
+		record_bytes((struct tap *)t, is_out ? KD_PCAPNG_OUTBOUND : KD_PCAPNG_INBOUND, data,
+			     size);
+}
+
 enum kd_status kd_transport_tap_finish(struct kd_transport *t, struct kd_error *err)
 {
 	struct tap *tap = as_tap(t);

@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ *          announcement, mapped, attached            detached by us, faulty, guest gone
+ *   LINE ---------------------------------> RING ----------------------------------> LINE
+ *
+ * A thread keeps the pulse that the guest looks for, and notices when the memory went back in time or
+ * the guest gave the ring up; everything else happens in the session's thread.
+ */
+#include "lib/io/carrier_ring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "core/ring/ring_guest.h"
+#include "core/ring/ring_host.h"
+#include "lib/io/ring_record.h"
+#include "lib/wait.h"
+
+enum {
+	SPIN_NS = 50000,   /* after the last word of either side */
+	NAP_MS = 500,      /* asleep we look at the ring this often, whatever is heard */
+	QUERY_MS = 1000,   /* between two questions where the ring is */
+	QUERIES_MAX = 5,   /* on one connection: a guest that has a ring answers the first */
+	DETACH_MS = 100,   /* for the guest to notice that we leave */
+	TAKEN_AT_ONCE = 8, /* looks at the line between packets of a guest that talks without end */
+};
+
+/* What the pulse found. */
+enum finding { FINE, WENT_BACK, GUEST_LEFT };
+
+struct ring_carrier {
+	struct kd_carrier base; /* first */
+	struct kd_carrier *line;
+	struct kd_cancel *cancel;
+	struct kd_ring_mapper mapper;
+	struct kd_error refusal; /* status != KD_OK: why the ring that was announced is not used */
+
+	/* Listening for announcements. */
+	char heard[KD_RING_LINE_MAX];
+	size_t n_heard;
+	uint64_t next_query;
+	unsigned queries;
+	uint64_t boot_nonce; /* of the last ring; 0: none yet */
+	bool was_asked;      /* the announcement answers a question of ours */
+
+	/* On the ring. */
+	bool is_live;
+	struct kd_ring_memory memory;
+	struct kd_ring_host host;
+	struct kd_ring_record record;
+	uint8_t payload[KD_RING_PAYLOAD_MAX];
+	uint64_t last_word; /* when either side said something */
+	uint64_t spin_ns;
+	bool acked, restarted; /* events that wait */
+	unsigned taken;
+	/* The repetition that a resync causes is given out once: see is_echo(). */
+	bool may_echo, has_last;
+	uint8_t last[KD_RING_PAYLOAD_MAX];
+	uint32_t last_size;
+	uint16_t last_type;
+	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, resyncs, breakins; /* all rings */
+	struct kd_ring_record_state recording;
+
+	/* The pulse. */
+	pthread_t pulse;
+	pthread_mutex_t lock; /* host.nonce; recovering */
+	int stop_fd, news_fd; /* eventfds: to the pulse, from it */
+	_Atomic(enum finding) finding;
+};
+
+static struct ring_carrier *of(struct kd_carrier *c)
+{
+	return (struct ring_carrier *)c;
+}
+
+static const struct ring_carrier *of_const(const struct kd_carrier *c)
+{
+	return (const struct ring_carrier *)c;
+}
+
+static void signal_fd(int fd)
+{
+	uint64_t one = 1;
+
+	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+static void clear_fd(int fd)
+{
+	uint64_t n;
+
+	while (read(fd, &n, sizeof n) < 0 && errno == EINTR)
+		;
+}
+
+/* --- the pulse --- */
+
+static enum finding feel(struct ring_carrier *r)
+{
+	enum kd_status status;
+
+	pthread_mutex_lock(&r->lock);
+	status = kd_ring_host_beat(&r->host, &r->memory);
+	pthread_mutex_unlock(&r->lock);
+	return status == KD_OK ? FINE : status == KD_E_RESET ? WENT_BACK : GUEST_LEFT;
+}
+
+static void *keep_pulse(void *context)
+{
+	struct ring_carrier *r = context;
+	struct pollfd stop = { .fd = r->stop_fd, .events = POLLIN };
+
+	while (poll(&stop, 1, (int)(KD_RING_BEAT_NS / 1000000)) <= 0) {
+		enum finding now = feel(r);
+
+		if (now != FINE && atomic_load(&r->finding) == FINE) {
+			atomic_store(&r->finding, now);
+			signal_fd(r->news_fd);
+		}
+	}
+	return NULL;
+}
+
+static enum kd_status start_pulse(struct ring_carrier *r, struct kd_error *err)
+{
+	int number;
+
+	clear_fd(r->stop_fd);
+	clear_fd(r->news_fd);
+	atomic_store(&r->finding, FINE);
+	number = pthread_create(&r->pulse, NULL, keep_pulse, r);
+	return number ? kd_error_set(err, KD_E_IO, 0, "no thread for the ring: %s",
+				     strerror(number))
+		      : KD_OK;
+}
+
+static void stop_pulse(struct ring_carrier *r)
+{
+	signal_fd(r->stop_fd);
+	pthread_join(r->pulse, NULL);
+}
+
+/* --- taking and leaving the ring --- */
+
+static uint64_t random64(void)
+{
+	uint64_t value;
+
+	if (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value)
+		value = kd_now_ns();
+	return value;
+}
+
+static void add_counts(struct ring_carrier *r)
+{
+	r->rx_packets += r->host.rx_packets;
+	r->tx_packets += r->host.tx_packets;
+	r->rx_bytes += r->host.rx_bytes;
+	r->tx_bytes += r->host.tx_bytes;
+	r->host.rx_packets = r->host.tx_packets = r->host.rx_bytes = r->host.tx_bytes = 0;
+}
+
+static void ask_again(struct ring_carrier *r)
+{
+	if (kd_ring_host_resync(&r->host, &r->memory) != KD_OK)
+		return;
+	r->resyncs++;
+	r->may_echo = true;
+	r->last_word = kd_now_ns();
+}
+
+static enum kd_status attach(struct ring_carrier *r, const struct kd_ring_announcement *a,
+			     struct kd_error *err)
+{
+	enum kd_status status = kd_ring_host_attach(&r->host, &r->memory, a->nonce, random64());
+
+	if (status != KD_OK)
+		return kd_error_set(err, status, 0,
+				    "the announced ring is not there: the guest started anew, or "
+				    "its memory is not what QEMU says");
+	status = start_pulse(r, err);
+	if (status != KD_OK)
+		kd_ring_host_detach(&r->host, &r->memory);
+	return status;
+}
+
+static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_announcement *a,
+				struct kd_error *err)
+{
+	enum kd_status status = r->mapper.map(r->mapper.context, a, &r->memory, err);
+
+	if (status != KD_OK)
+		return status;
+	status = attach(r, a, err);
+	if (status != KD_OK) {
+		r->mapper.unmap(r->mapper.context);
+		return status;
+	}
+	r->is_live = true;
+	r->has_last = r->may_echo = r->acked = false;
+	r->last_word = kd_now_ns();
+	r->taken = 0;
+	/* A boot that began while we listened is news; the one that we came to is not. */
+	r->restarted = r->boot_nonce ? r->boot_nonce != a->nonce : !r->was_asked;
+	r->boot_nonce = a->nonce;
+	kd__ring_record_begin(&r->recording, r->base.transport);
+	if (!r->restarted)
+		ask_again(r);
+	return KD_OK;
+}
+
+/* The line goes on from a fresh start: so does the guest. */
+static void leave_ring(struct ring_carrier *r)
+{
+	if (!r->is_live)
+		return;
+	stop_pulse(r);
+	add_counts(r);
+	r->mapper.unmap(r->mapper.context);
+	r->is_live = false;
+	r->acked = r->restarted = false;
+	r->queries = 0;
+	r->next_query = kd_now_ns() + QUERY_MS * (uint64_t)KD_NS_PER_MS;
+}
+
+static void recover(struct ring_carrier *r)
+{
+	enum kd_status status;
+
+	pthread_mutex_lock(&r->lock);
+	status = kd_ring_host_recover(&r->host, &r->memory, random64());
+	pthread_mutex_unlock(&r->lock);
+	if (status != KD_OK) {
+		leave_ring(r);
+		return;
+	}
+	atomic_store(&r->finding, FINE);
+	r->resyncs++;
+	r->may_echo = true;
+	r->last_word = kd_now_ns();
+}
+
+/* --- the line --- */
+
+static void query(struct ring_carrier *r, uint64_t now)
+{
+	const struct kd_transport_info *info = kd_transport_info(r->base.transport);
+	size_t n;
+
+	if (!info->is_up || r->queries == QUERIES_MAX || now < r->next_query ||
+	    kd_carrier_is_busy(r->line))
+		return;
+	r->queries++;
+	r->was_asked = true;
+	r->next_query = now + QUERY_MS * (uint64_t)KD_NS_PER_MS;
+	kd_transport_write(r->base.transport, (const uint8_t *)KD_RING_QUERY, KD_RING_QUERY_SIZE,
+			   &n, NULL);
+}
+
+static void drop_heard(struct ring_carrier *r, size_t n)
+{
+	memmove(r->heard, r->heard + n, r->n_heard - n);
+	r->n_heard -= n;
+}
+
+static void try_announcement(struct ring_carrier *r)
+{
+	struct kd_ring_announcement a;
+	size_t end;
+	enum kd_status status = kd_ring_announcement_find(r->heard, r->n_heard, &a, &end);
+
+	drop_heard(r, end);
+	if (status == KD_E_UNSUPPORTED)
+		kd_error_set(&r->refusal, status, 0,
+			     "the guest's kdring.dll speaks version %u of the ring, this is version "
+			     "%u: bring both to the same release",
+			     a.version, KD_RING_VERSION);
+	if (status != KD_OK)
+		return;
+	leave_ring(r);
+	r->refusal.status = take_ring(r, &a, &r->refusal);
+	r->was_asked = false;
+}
+
+static void listen(struct ring_carrier *r, const uint8_t *text, size_t size)
+{
+	while (size) {
+		size_t n = KD_MIN(size, sizeof r->heard - r->n_heard);
+
+		memcpy(r->heard + r->n_heard, text, n);
+		r->n_heard += n;
+		text += n;
+		size -= n;
+		try_announcement(r);
+		if (r->n_heard == sizeof r->heard)
+			drop_heard(r, 1); /* no announcement is that long */
+	}
+}
+
+static enum kd_status run_line(struct ring_carrier *r, uint64_t deadline,
+			       struct kd_link_event *event_ret, struct kd_error *err)
+{
+	uint64_t mine = deadline;
+	enum kd_status status;
+
+	query(r, kd_now_ns());
+	if (r->queries < QUERIES_MAX)
+		mine = KD_MIN(deadline, r->next_query);
+	status = kd_carrier_run(r->line, mine, event_ret, err);
+	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE)
+		listen(r, event_ret->payload, event_ret->length);
+	if (status == KD_E_RESET) {
+		r->queries = 0; /* another connection: ask there too */
+		r->next_query = kd_now_ns();
+	}
+	return status == KD_E_TIMEOUT && mine < deadline ? KD_E_AGAIN : status;
+}
+
+/* --- the ring --- */
+
+static bool is_same_as_last(const struct ring_carrier *r)
+{
+	return r->has_last && r->record.type == r->last_type && r->record.size == r->last_size &&
+	       !memcmp(r->payload, r->last, r->last_size);
+}
+
+/*
+ * A guest that ran when it was asked to repeat itself says its next state change twice: the request
+ * lay in the ring until it stopped. Behind our first request its answer comes first, and nothing
+ * is repeated any more.
+ */
+static bool is_echo(struct ring_carrier *r)
+{
+	if (!r->may_echo)
+		return false;
+	if (r->record.type == KD_PACKET_STATE_MANIPULATE)
+		r->may_echo = false;
+	else if (is_same_as_last(r) && r->record.type == KD_PACKET_STATE_CHANGE64)
+		return true;
+	return false;
+}
+
+static void keep_last(struct ring_carrier *r)
+{
+	r->has_last = true;
+	r->last_type = r->record.type;
+	r->last_size = r->record.size;
+	memcpy(r->last, r->payload, r->record.size);
+}
+
+static void give_packet(struct ring_carrier *r, struct kd_link_event *ret)
+{
+	*ret = (struct kd_link_event){ .kind = KD_LINK_PACKET,
+				       .type = r->record.type,
+				       .payload = r->payload,
+				       .length = r->record.size };
+	kd__ring_record_packet(&r->recording, r->base.transport, false, r->record.type, r->payload,
+			       r->record.size, NULL, 0);
+	if (r->may_echo || r->record.type != KD_PACKET_STATE_MANIPULATE)
+		keep_last(r);
+}
+
+/* KD_OK: an event; KD_E_AGAIN: nothing there; KD_E_BUSY: something was done, look again. */
+static enum kd_status take(struct ring_carrier *r, struct kd_link_event *event_ret)
+{
+	enum kd_status status;
+
+	if (r->restarted || r->acked) {
+		event_ret->kind = r->restarted ? KD_LINK_RESTARTED : KD_LINK_ACKED;
+		*(r->restarted ? &r->restarted : &r->acked) = false;
+		return KD_OK;
+	}
+	status = kd_ring_host_take(&r->host, &r->memory, &r->record, r->payload);
+	switch (status) {
+	case KD_OK:
+		r->last_word = kd_now_ns();
+		if (is_echo(r)) {
+			r->may_echo = false;
+			return KD_E_BUSY;
+		}
+		give_packet(r, event_ret);
+		return KD_OK;
+	case KD_E_AGAIN: return KD_E_AGAIN;
+	case KD_E_RESET: recover(r); return KD_E_BUSY;
+	default:
+		kd_error_set(&r->refusal, status, 0,
+			     "the guest wrote nonsense into its ring: the serial line is used");
+		kd_ring_host_detach(&r->host, &r->memory);
+		leave_ring(r);
+		return KD_E_BUSY;
+	}
+}
+
+static bool spins(const struct ring_carrier *r)
+{
+	return r->spin_ns && kd_now_ns() - r->last_word < r->spin_ns;
+}
+
+static void pause_cpu(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+/* Until the guest rings, the pulse has news, the line ends, or the deadline. */
+static enum kd_status doze(struct ring_carrier *r, uint64_t deadline, struct kd_error *err)
+{
+	struct kd_poll line;
+	struct kd_wait_fd fds[2];
+	enum kd_status status = KD_OK;
+	uint64_t nap = kd_now_ns() + NAP_MS * (uint64_t)KD_NS_PER_MS;
+
+	if (kd_ring_host_may_sleep(&r->host, &r->memory)) {
+		kd_transport_poll(r->base.transport, &line);
+		fds[0] = (struct kd_wait_fd){ .fd = line.fd, .want_read = true };
+		fds[1] = (struct kd_wait_fd){ .fd = r->news_fd, .want_read = true };
+		if (!line.is_ready)
+			status = kd_wait(fds, 2, KD_MIN(deadline, nap), r->cancel, err);
+		if (status == KD_E_TIMEOUT && nap < deadline)
+			status = KD_OK;
+	}
+	kd_ring_host_wake(&r->memory);
+	return status;
+}
+
+static void heed_pulse(struct ring_carrier *r)
+{
+	clear_fd(r->news_fd);
+	if (atomic_load(&r->finding) == WENT_BACK)
+		recover(r);
+	else
+		leave_ring(r);
+}
+
+/*
+ * Doorbells, and whatever else comes over the line. KD_E_AGAIN: nothing that matters; else for the
+ * caller.
+ */
+static enum kd_status look_at_line(struct ring_carrier *r, struct kd_link_event *event_ret,
+				   struct kd_error *err)
+{
+	enum kd_status status = kd_carrier_run(r->line, 0, event_ret, err);
+
+	r->taken = 0;
+	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE) {
+		listen(r, event_ret->payload, event_ret->length);
+		return KD_E_AGAIN;
+	}
+	if (status == KD_OK && kd_ring_host_guest_state(&r->memory) == KD_RING_GUEST_RING)
+		return KD_E_AGAIN; /* what is left of the time before the ring */
+	if (status == KD_E_TIMEOUT)
+		return KD_E_AGAIN;
+	if (status != KD_E_CANCELLED)
+		leave_ring(r);
+	return status;
+}
+
+static enum kd_status run_ring(struct ring_carrier *r, uint64_t deadline,
+			       struct kd_link_event *event_ret, struct kd_error *err)
+{
+	enum kd_status status;
+
+	if (atomic_load(&r->finding) != FINE) {
+		heed_pulse(r);
+		return KD_E_AGAIN;
+	}
+	status = take(r, event_ret);
+	if (status == KD_OK && ++r->taken < TAKEN_AT_ONCE)
+		return KD_OK;
+	if (status == KD_OK) {
+		r->taken = 0;
+		return KD_OK;
+	}
+	if (status == KD_E_BUSY)
+		return KD_E_AGAIN;
+	if (kd_cancel_is_set(r->cancel))
+		return kd_error_set(err, KD_E_CANCELLED, 0, "cancelled");
+	if (spins(r)) {
+		pause_cpu();
+		return KD_E_AGAIN;
+	}
+	status = doze(r, deadline, err);
+	if (status != KD_OK)
+		return status;
+	return look_at_line(r, event_ret, err);
+}
+
+/* --- as a carrier --- */
+
+static enum kd_status run(struct kd_carrier *c, uint64_t deadline, struct kd_link_event *event_ret,
+			  struct kd_error *err)
+{
+	struct ring_carrier *r = of(c);
+	enum kd_status status;
+
+	do
+		status = r->is_live ? run_ring(r, deadline, event_ret, err)
+				    : run_line(r, deadline, event_ret, err);
+	while (status == KD_E_AGAIN);
+	return status;
+}
+
+static enum kd_status send(struct kd_carrier *c, uint16_t type, const void *header,
+			   size_t header_size, const void *data, size_t data_size)
+{
+	struct ring_carrier *r = of(c);
+	enum kd_status status;
+
+	if (!r->is_live)
+		return kd_carrier_send(r->line, type, header, header_size, data, data_size);
+	status = kd_ring_host_put(&r->host, &r->memory, type, header, header_size, data, data_size);
+	if (status == KD_E_MALFORMED)
+		status = KD_E_FULL; /* take() notices too, and leaves the ring */
+	if (status != KD_OK)
+		return status;
+	kd__ring_record_packet(&r->recording, c->transport, true, type, header, header_size, data,
+			       data_size);
+	r->acked = true;
+	r->last_word = kd_now_ns();
+	return KD_OK;
+}
+
+static void cancel_packet(struct kd_carrier *c)
+{
+	struct ring_carrier *r = of(c);
+
+	if (r->is_live)
+		r->acked = false;
+	else
+		kd_carrier_cancel(r->line);
+}
+
+static void break_in(struct kd_carrier *c)
+{
+	struct ring_carrier *r = of(c);
+
+	if (!r->is_live) {
+		kd_carrier_break_in(r->line);
+		return;
+	}
+	r->breakins++;
+	kd_ring_host_break_in(&r->host, &r->memory);
+}
+
+static void reset(struct kd_carrier *c)
+{
+	struct ring_carrier *r = of(c);
+
+	if (r->is_live)
+		ask_again(r);
+	else
+		kd_carrier_reset(r->line);
+}
+
+static void ask_resend(struct kd_carrier *c)
+{
+	struct ring_carrier *r = of(c);
+
+	if (r->is_live)
+		ask_again(r);
+	else
+		kd_carrier_ask_resend(r->line);
+}
+
+static bool is_busy(const struct kd_carrier *c)
+{
+	const struct ring_carrier *r = of_const(c);
+
+	return !r->is_live && kd_carrier_is_busy(r->line);
+}
+
+static bool is_synced(const struct kd_carrier *c)
+{
+	const struct ring_carrier *r = of_const(c);
+
+	return r->is_live || kd_carrier_is_synced(r->line);
+}
+
+static void counters(const struct kd_carrier *c, struct kd_link_counters *ret)
+{
+	const struct ring_carrier *r = of_const(c);
+
+	kd_carrier_counters(r->line, ret);
+	ret->rx_packets += r->rx_packets + r->host.rx_packets;
+	ret->tx_packets += r->tx_packets + r->host.tx_packets;
+	ret->rx_bytes += r->rx_bytes + r->host.rx_bytes;
+	ret->tx_bytes += r->tx_bytes + r->host.tx_bytes;
+	ret->resends_sent += r->resyncs;
+	ret->breakins += r->breakins;
+}
+
+static void describe(const struct kd_carrier *c, char *text, size_t size)
+{
+	const struct ring_carrier *r = of_const(c);
+
+	if (r->is_live)
+		snprintf(text, size, "ring in guest RAM");
+	else if (r->refusal.status != KD_OK)
+		snprintf(text, size, "serial line; the guest has a ring, but %s", r->refusal.text);
+	else
+		snprintf(text, size, "serial line; no ring was announced");
+}
+
+/* A guest that notices goes back to its line; one that is paused will, when it wakes. */
+static void say_goodbye(struct ring_carrier *r)
+{
+	uint64_t until = kd_now_ns() + DETACH_MS * (uint64_t)KD_NS_PER_MS;
+
+	kd_ring_host_detach(&r->host, &r->memory);
+	while (kd_ring_host_guest_state(&r->memory) == KD_RING_GUEST_RING && kd_now_ns() < until)
+		poll(NULL, 0, 1);
+}
+
+static void destroy(struct kd_carrier *c)
+{
+	struct ring_carrier *r = of(c);
+
+	if (r->is_live) {
+		say_goodbye(r);
+		leave_ring(r);
+	}
+	r->mapper.destroy(r->mapper.context);
+	kd_carrier_destroy(r->line);
+	pthread_mutex_destroy(&r->lock);
+	if (r->stop_fd >= 0)
+		close(r->stop_fd);
+	if (r->news_fd >= 0)
+		close(r->news_fd);
+	free(r);
+}
+
+static const struct kd_carrier_ops ops = { run,        send,    cancel_packet, break_in,
+					   reset,      ask_resend, is_busy,     is_synced,
+					   counters,   describe, destroy };
+
+/* On one processor, spinning takes the time that the guest needs to answer. */
+static bool has_processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) > 1;
+}
+
+enum kd_status kd_carrier_ring_create(struct kd_carrier *line, struct kd_cancel *cancel,
+				      const struct kd_ring_mapper *mapper,
+				      struct kd_carrier **c_ret, struct kd_error *err)
+{
+	struct ring_carrier *r = calloc(1, sizeof *r);
+
+	if (!r) {
+		mapper->destroy(mapper->context);
+		kd_carrier_destroy(line);
+		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	}
+	r->base = (struct kd_carrier){ &ops, line->transport };
+	r->line = line;
+	r->cancel = cancel;
+	r->mapper = *mapper;
+	r->spin_ns = has_processors() ? SPIN_NS : 0;
+	pthread_mutex_init(&r->lock, NULL);
+	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->stop_fd < 0 || r->news_fd < 0) {
+		destroy(&r->base);
+		return kd_error_set(err, KD_E_IO, 0, "no descriptors left: %s", strerror(errno));
+	}
+	*c_ret = &r->base;
+	return KD_OK;
+}
