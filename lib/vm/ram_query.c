@@ -128,9 +128,10 @@ static enum kd_status ask_dimms(const struct ask *a, struct kd_error *err)
 
 	if (s == KD_E_UNSUPPORTED)
 		return KD_OK;
-	json_array_foreach(list, i, row) {
-		const char *memdev =
-			json_string_value(json_object_get(json_object_get(row, "data"), "memdev"));
+	json_array_foreach(list, i, row)
+	{
+		const char *memdev = json_string_value(
+			json_object_get(json_object_get(row, "data"), "memdev"));
 
 		if (s == KD_OK && memdev)
 			s = add_backend(a, last_part(memdev), err);
@@ -146,7 +147,8 @@ static enum kd_status ask_all(const struct ask *a, struct kd_error *err)
 	size_t i;
 	enum kd_status s = execute(a, "query-memdev", NULL, &list, err);
 
-	json_array_foreach(list, i, row) {
+	json_array_foreach(list, i, row)
+	{
 		const char *id = json_string_value(json_object_get(row, "id"));
 
 		if (s == KD_OK && id)

@@ -78,9 +78,8 @@ static void test_shadows(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		set_backends("pc.ram", MB(256), NULL, 0);
-		assert_status(KD_OK,
-			      kd_ram_layout_parse(i ? mtree_q35_running : mtree_shadowed_kvm, true,
-						  &layout, &err));
+		assert_status(KD_OK, kd_ram_layout_parse(i ? mtree_q35_running : mtree_shadowed_kvm,
+							 true, &layout, &err));
 		assert_int_equal(layout.n_ranges, 7);
 		assert_range(0, 0, 0xA0000, 0, 0, false);
 		assert_range(1, 0xC0000, 0xCA000, 0xC0000, 0, true);
@@ -144,15 +143,15 @@ static void test_what_is_refused(void **state)
 		  KD_E_MALFORMED },
 		{ VIEW "  0-fff (prio 0, ram): m0\n  0-fff (prio 0, ram): m0\n", "told twice",
 		  KD_E_MALFORMED },
-		{ VIEW "  2000-2fff (prio 0, ram): m0\n  0-fff (prio 0, ram): m0\n",
-		  "out of order", KD_E_MALFORMED },
+		{ VIEW "  2000-2fff (prio 0, ram): m0\n  0-fff (prio 0, ram): m0\n", "out of order",
+		  KD_E_MALFORMED },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < KD_ARRAY_LEN(rows); i++) {
 		set_backends("m0", 0x10000, NULL, 0);
-		assert_status(rows[i].status, kd_ram_layout_parse(rows[i].text, true, &layout,
-								  &err));
+		assert_status(rows[i].status,
+			      kd_ram_layout_parse(rows[i].text, true, &layout, &err));
 		assert_says(rows[i].says);
 	}
 }
@@ -162,14 +161,13 @@ static void test_odd_but_right(void **state)
 	(void)state;
 	set_backends("m0", 0x10000, NULL, 0);
 	assert_status(KD_OK,
-		      kd_ram_layout_parse(VIEW
-					  "  0-fff (prio 0, ram): m0\n"
-					  "  1000-1fff (prio -1, nv-ram): m0 @1000\n"
-					  "  2000-2fff (prio 0, i/o): a name with blanks @1\n"
-					  "  3000-3fff (prio 0, ram): m0\n"
-					  "  4000-4fff (prio 0, ram): m0x\n"
-					  "  10000000000000000-1 (prio 0, ram): m0\n"
-					  "  5000-5fff (prio 0, ram): m0\n",
+		      kd_ram_layout_parse(VIEW "  0-fff (prio 0, ram): m0\n"
+					       "  1000-1fff (prio -1, nv-ram): m0 @1000\n"
+					       "  2000-2fff (prio 0, i/o): a name with blanks @1\n"
+					       "  3000-3fff (prio 0, ram): m0\n"
+					       "  4000-4fff (prio 0, ram): m0x\n"
+					       "  10000000000000000-1 (prio 0, ram): m0\n"
+					       "  5000-5fff (prio 0, ram): m0\n",
 					  true, &layout, &err));
 	/* The first two continue each other; the seventeen digits end the view. */
 	assert_int_equal(layout.n_ranges, 2);
@@ -201,10 +199,9 @@ static void test_too_many_ranges(void **state)
 
 /* --- asked for --- */
 
-#define PROPERTY(name, value)                                       \
-	{                                                           \
-		"\"property\":\"" name "\"",                        \
-		"{\"return\": " value ", \"id\": \"$ID\"}\n", NULL  \
+#define PROPERTY(name, value)                                                                   \
+	{                                                                                       \
+		"\"property\":\"" name "\"", "{\"return\": " value ", \"id\": \"$ID\"}\n", NULL \
 	}
 
 static enum kd_status query_script(const struct monitor_step *steps, size_t n)
@@ -240,7 +237,8 @@ static void test_hostile_answers(void **state)
 	static const struct monitor_step long_id[] = {
 		MONITOR_HELLO,
 		PROPERTY("memory-backend",
-			 "\"/objects/0123456789012345678901234567890123456789012345678901234567890123"
+			 "\"/objects/"
+			 "0123456789012345678901234567890123456789012345678901234567890123"
 			 "\""),
 	};
 	static const struct monitor_step no_text[] = {
@@ -250,8 +248,8 @@ static void test_hostile_answers(void **state)
 		PROPERTY("size", "4096"),
 		PROPERTY("share", "false"),
 		PROPERTY("mem-path", "\"/x\""),
-		{ "query-memory-devices", "{\"return\": [{}, 3, {\"data\": []}], \"id\": \"$ID\"}\n",
-		  NULL },
+		{ "query-memory-devices",
+		  "{\"return\": [{}, 3, {\"data\": []}], \"id\": \"$ID\"}\n", NULL },
 		{ "info mtree -f", "{\"return\": [], \"id\": \"$ID\"}\n", NULL },
 	};
 
@@ -270,9 +268,9 @@ static uint64_t host_address(struct kd_qmp *q, uint64_t gpa, char *region, size_
 	char name[64] = "";
 	char *text;
 
-	assert_status(KD_OK, kd_qmp_monitor_command(q, io_text("gpa2hva 0x%" PRIx64, gpa),
-						    kd_deadline_after_ms(LIMIT_MS), NULL, &text,
-						    &err));
+	assert_status(KD_OK,
+		      kd_qmp_monitor_command(q, io_text("gpa2hva 0x%" PRIx64, gpa),
+					     kd_deadline_after_ms(LIMIT_MS), NULL, &text, &err));
 	if (sscanf(text, "Host virtual address for %*s (%63[^)]) is %" SCNx64, name, &hva) != 2)
 		hva = 0;
 	snprintf(region, size, "%s", name);
@@ -319,8 +317,11 @@ static const struct real {
 	{ "q35", "2816", GB(2), { NULL } },
 	{ "q35", "6144", GB(2), { NULL } },
 	{ "pc,max-ram-below-4g=512M", "1024", MB(512), { NULL } },
-	{ "q35", "128", MB(128), { "-device", "ivshmem-plain,memdev=sh", "-object",
-				   "memory-backend-memfd,id=sh,size=1M,share=on" } },
+	{ "q35",
+	  "128",
+	  MB(128),
+	  { "-device", "ivshmem-plain,memdev=sh", "-object",
+	    "memory-backend-memfd,id=sh,size=1M,share=on" } },
 };
 
 static void test_real_layouts(void **state)
@@ -375,11 +376,11 @@ static void test_real_backends(void **state)
 	vm_stop(&vm);
 
 	/* A file; a DIMM beside it. */
-	vm = VM_START("-machine", "q35,memory-backend=f", "-m", "64,slots=2,maxmem=1G", "-object",
-		      io_text("memory-backend-file,id=f,size=64M,share=on,mem-path=%s",
-			      io_path("ram")),
-		      "-object", "memory-backend-ram,id=plugged,size=128M", "-device",
-		      "pc-dimm,memdev=plugged");
+	vm = VM_START(
+		"-machine", "q35,memory-backend=f", "-m", "64,slots=2,maxmem=1G", "-object",
+		io_text("memory-backend-file,id=f,size=64M,share=on,mem-path=%s", io_path("ram")),
+		"-object", "memory-backend-ram,id=plugged,size=128M", "-device",
+		"pc-dimm,memdev=plugged");
 	assert_status(KD_OK, kd_ram_layout_query(vm.qmp, kd_deadline_after_ms(LIMIT_MS), NULL,
 						 &layout, &err));
 	assert_int_equal(layout.n_backends, 2);
@@ -406,14 +407,10 @@ static void test_real_backends(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_thresholds),
-		cmocka_unit_test(test_shadows),
-		cmocka_unit_test(test_several_backends),
-		cmocka_unit_test(test_what_is_refused),
-		cmocka_unit_test(test_odd_but_right),
-		cmocka_unit_test(test_too_many_ranges),
-		cmocka_unit_test(test_hostile_answers),
-		cmocka_unit_test(test_real_layouts),
+		cmocka_unit_test(test_thresholds),       cmocka_unit_test(test_shadows),
+		cmocka_unit_test(test_several_backends), cmocka_unit_test(test_what_is_refused),
+		cmocka_unit_test(test_odd_but_right),    cmocka_unit_test(test_too_many_ranges),
+		cmocka_unit_test(test_hostile_answers),  cmocka_unit_test(test_real_layouts),
 		cmocka_unit_test(test_real_backends),
 	};
 
