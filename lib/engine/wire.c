@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/engine/event.h"
+#include "lib/engine/vm_road.h"
 
 enum { LATE_STEPS_MAX = 16 };
 
@@ -19,6 +20,26 @@ static const uint64_t break_retry = UINT64_C(1500000000);
 /* A break-in byte that was not answered in this time was eaten. */
 static const uint64_t break_forgotten = UINT64_C(
 	5000000000); /* a break-in byte needs silence after it */
+
+/* The serial link, and beside it the ring where there may be a VM on this machine. */
+static enum kd_status create_carrier(struct kd_session *s, struct kd_transport *transport,
+				     struct kd_carrier **ret, struct kd_error *err)
+{
+	struct kd_ring_mapper mapper;
+	struct kd_carrier *line;
+	enum kd_status status = kd_carrier_link_create(transport, &s->wake, &line, err);
+
+	if (status != KD_OK || !kd_transport_info(transport)->is_vm_socket) {
+		*ret = line;
+		return status;
+	}
+	status = kd__vm_road_create(transport, &mapper, err);
+	if (status != KD_OK) {
+		kd_carrier_destroy(line);
+		return status;
+	}
+	return kd_carrier_ring_create(line, &s->wake, &mapper, ret, err);
+}
 
 enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transport,
 			       struct kd_error *err)
@@ -30,7 +51,7 @@ enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transp
 		kd_transport_destroy(transport);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	}
-	status = kd_carrier_link_create(transport, &s->wake, &w->carrier, err);
+	status = create_carrier(s, transport, &w->carrier, err);
 	if (status != KD_OK) {
 		free(w);
 		return status;

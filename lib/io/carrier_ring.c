@@ -3,8 +3,8 @@
  *          announcement, mapped, attached            detached by us, faulty, guest gone
  *   LINE ---------------------------------> RING ----------------------------------> LINE
  *
- * A thread keeps the pulse that the guest looks for, and notices when the memory went back in time or
- * the guest gave the ring up; everything else happens in the session's thread.
+ * A thread keeps the pulse that the guest looks for, and notices when the memory went back in time
+ * or the guest gave the ring up; everything else happens in the session's thread.
  */
 #include "lib/io/carrier_ring.h"
 
@@ -260,6 +260,10 @@ static void query(struct ring_carrier *r, uint64_t now)
 	if (!info->is_up || r->queries == QUERIES_MAX || now < r->next_query ||
 	    kd_carrier_is_busy(r->line))
 		return;
+	if (!r->mapper.is_vm(r->mapper.context)) {
+		r->queries = QUERIES_MAX;
+		return;
+	}
 	r->queries++;
 	r->was_asked = true;
 	r->next_query = now + QUERY_MS * (uint64_t)KD_NS_PER_MS;
@@ -281,10 +285,11 @@ static void try_announcement(struct ring_carrier *r)
 
 	drop_heard(r, end);
 	if (status == KD_E_UNSUPPORTED)
-		kd_error_set(&r->refusal, status, 0,
-			     "the guest's kdring.dll speaks version %u of the ring, this is version "
-			     "%u: bring both to the same release",
-			     a.version, KD_RING_VERSION);
+		kd_error_set(
+			&r->refusal, status, 0,
+			"the guest's kdring.dll speaks version %u of the ring, this is version "
+			"%u: bring both to the same release",
+			a.version, KD_RING_VERSION);
 	if (status != KD_OK)
 		return;
 	leave_ring(r);
@@ -640,9 +645,9 @@ static void destroy(struct kd_carrier *c)
 	free(r);
 }
 
-static const struct kd_carrier_ops ops = { run,        send,    cancel_packet, break_in,
-					   reset,      ask_resend, is_busy,     is_synced,
-					   counters,   describe, destroy };
+static const struct kd_carrier_ops ops = { run,      send,       cancel_packet, break_in,
+					   reset,    ask_resend, is_busy,       is_synced,
+					   counters, describe,   destroy };
 
 /* On one processor, spinning takes the time that the guest needs to answer. */
 static bool has_processors(void)

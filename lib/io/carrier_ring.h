@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A carrier that takes the ring of a VM (core/ring) as soon as its guest says where one is, and goes
- * by the serial line before, after, and whenever the ring ends: docs/protocol/ring.md. The line
- * stays open all the while: as doorbell, for the announcement of the next boot, for its close.
+ * A carrier that takes the ring of a VM (core/ring) as soon as its guest says where one is, and
+ * goes by the serial line before, after, and whenever the ring ends: docs/protocol/ring.md. The
+ * line stays open all the while: as doorbell, for the announcement of the next boot, for its close.
  */
 #ifndef KD_LIB_IO_CARRIER_RING_H
 #define KD_LIB_IO_CARRIER_RING_H
@@ -13,6 +13,8 @@
 /* Who can lay hands on the pages of a ring: lib/vm, in a test anybody. */
 struct kd_ring_mapper {
 	void *context;
+	/* Is a VM of this machine at the other end? Nobody else is asked for a ring. */
+	bool (*is_vm)(void *context);
 	/*
 	 * Make announced pages accessible, in their order, writable; nothing else of the guest
 	 * becomes writable. At most one ring at a time. KD_OK: *ret is good until unmap(). Else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Recordings know one form: the bytes of a serial line (docs/recording-format.md). Packets that went
- * through a ring are written as the line would have carried them, ACKs included, so that decoding
- * and replaying work alike.
+ * Recordings know one form: the bytes of a serial line (docs/recording-format.md). Packets that
+ * went through a ring are written as the line would have carried them, ACKs included, so that
+ * decoding and replaying work alike.
  */
 #ifndef KD_LIB_IO_RING_RECORD_H
 #define KD_LIB_IO_RING_RECORD_H

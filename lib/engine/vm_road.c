@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/engine/vm_road.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "lib/vm/guest_window.h"
+#include "lib/vm/qemu_process.h"
+#include "lib/vm/qmp.h"
+#include "lib/wait.h"
+
+enum { MONITOR_MS = 2000 };
+
+struct road {
+	struct kd_transport *transport;
+	uint32_t generation; /* of the connection that `vm` was found for; 0: none */
+	bool is_vm;
+	struct kd_qemu_process vm;
+	struct kd_guest_ram *ram;
+	struct kd_guest_window *window;
+};
+
+/* --- who is at the other end --- */
+
+static void forget(struct road *r)
+{
+	kd_guest_window_close(r->window);
+	kd_guest_ram_close(r->ram);
+	r->window = NULL;
+	r->ram = NULL;
+}
+
+static bool find_vm(struct road *r, struct kd_error *err)
+{
+	struct sockaddr_un peer = { 0 };
+	socklen_t size = sizeof peer;
+	struct kd_poll p;
+
+	kd_transport_poll(r->transport, &p);
+	if (p.fd < 0 || getpeername(p.fd, (struct sockaddr *)&peer, &size) != 0 ||
+	    peer.sun_family != AF_UNIX)
+		return false;
+	return kd_qemu_process_of_socket(p.fd, peer.sun_path, &r->vm, err) == KD_OK;
+}
+
+static bool is_vm(void *context)
+{
+	struct road *r = context;
+	const struct kd_transport_info *info = kd_transport_info(r->transport);
+
+	if (info->is_up && info->generation != r->generation) {
+		forget(r);
+		r->is_vm = find_vm(r, NULL);
+		r->generation = info->generation;
+	}
+	return r->is_vm;
+}
+
+/* --- its RAM --- */
+
+static const struct kd_qemu_port *find_monitor(const struct kd_qemu_cmdline *c)
+{
+	for (size_t i = 0; i < c->n_ports; i++)
+		if (c->ports[i].use == KD_QEMU_QMP && c->ports[i].kind == KD_QEMU_PORT_UNIX &&
+		    c->ports[i].is_server)
+			return &c->ports[i];
+	return NULL;
+}
+
+static enum kd_status open_monitor(struct road *r, struct kd_qmp **ret, struct kd_error *err)
+{
+	const struct kd_qemu_port *port = find_monitor(&r->vm.cmdline);
+	char path[KD_QEMU_PATH_SIZE + 64];
+
+	if (!port)
+		return kd_error_set(err, KD_E_NOT_FOUND, 0,
+				    "QEMU has no monitor that tells where its RAM lies: add -qmp "
+				    "unix:PATH,server=on,wait=off to its command line");
+	snprintf(path, sizeof path, "%s", port->path);
+	if (port->path[0] != '/')
+		snprintf(path, sizeof path, "/proc/%d/cwd/%s", (int)r->vm.id.pid, port->path);
+	return kd_qmp_open(path, kd_deadline_after_ms(MONITOR_MS), NULL, ret, err);
+}
+
+static enum kd_status open_ram(struct road *r, struct kd_error *err)
+{
+	struct kd_qmp *q;
+	enum kd_status status;
+
+	if (r->ram && kd_guest_ram_is_alive(r->ram))
+		return KD_OK;
+	forget(r);
+	status = open_monitor(r, &q, err);
+	if (status != KD_OK)
+		return status;
+	status = kd_guest_ram_open(q, &r->vm.id, KD_RAM_ANY_ROAD, kd_deadline_after_ms(MONITOR_MS),
+				   NULL, NULL, &r->ram, err);
+	kd_qmp_close(q); /* it serves one client at a time */
+	return status;
+}
+
+/* --- a ring that cannot be mapped: by system calls --- */
+
+static uint32_t remote_load(void *context, uint32_t offset)
+{
+	uint32_t value = 0;
+
+	kd_guest_window_read(context, offset, &value, sizeof value, NULL);
+	return value;
+}
+
+static void remote_store(void *context, uint32_t offset, uint32_t value)
+{
+	kd_guest_window_write(context, offset, &value, sizeof value, NULL);
+}
+
+static void remote_read(void *context, uint32_t offset, void *to, size_t size)
+{
+	if (kd_guest_window_read(context, offset, to, size, NULL) != KD_OK)
+		memset(to, 0, size);
+}
+
+static void remote_write(void *context, uint32_t offset, const void *from, size_t size)
+{
+	kd_guest_window_write(context, offset, from, size, NULL);
+}
+
+static void remote_fence(void *context)
+{
+	(void)context;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static const struct kd_ring_memory_ops remote = { remote_load, remote_store, remote_read,
+						  remote_write, remote_fence };
+
+/* --- the mapper --- */
+
+static enum kd_status open_window(struct road *r, const struct kd_ring_announcement *a,
+				  struct kd_error *err)
+{
+	struct kd_guest_run runs[KD_RING_RUNS_MAX];
+
+	for (uint32_t i = 0; i < a->n_runs; i++)
+		runs[i] = (struct kd_guest_run){ a->runs[i].frame * KD_GUEST_PAGE,
+						 a->runs[i].count * (uint64_t)KD_GUEST_PAGE };
+	return kd_guest_window_open(r->ram, runs, a->n_runs, &r->window, err);
+}
+
+static enum kd_status map(void *context, const struct kd_ring_announcement *a,
+			  struct kd_ring_memory *ret, struct kd_error *err)
+{
+	struct road *r = context;
+	enum kd_status status;
+	void *memory;
+
+	if (!is_vm(r))
+		return kd_error_set(err, KD_E_NOT_FOUND, 0,
+				    "no QEMU of this machine is at the other end of %s",
+				    r->transport->name);
+	if (a->is_pci)
+		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
+				    "it lies in an ivshmem device, which is not read yet");
+	status = open_ram(r, err);
+	if (status == KD_OK)
+		status = open_window(r, a, err);
+	if (status != KD_OK)
+		return status;
+	memory = kd_guest_window_memory(r->window);
+	*ret = memory ? kd_ring_memory_direct(memory)
+		      : (struct kd_ring_memory){ &remote, r->window };
+	return KD_OK;
+}
+
+static void unmap(void *context)
+{
+	struct road *r = context;
+
+	kd_guest_window_close(r->window);
+	r->window = NULL;
+}
+
+static void destroy(void *context)
+{
+	struct road *r = context;
+
+	forget(r);
+	free(r);
+}
+
+enum kd_status kd__vm_road_create(struct kd_transport *transport, struct kd_ring_mapper *ret,
+				  struct kd_error *err)
+{
+	struct road *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	r->transport = transport;
+	*ret = (struct kd_ring_mapper){ r, is_vm, map, unmap, destroy };
+	return KD_OK;
+}
