@@ -106,8 +106,14 @@ void kd__wire_describe(const struct kd_session *s, char *text, size_t size)
 		[KD_SESSION_RESYNC] = "the link is being restarted",
 	};
 
-	if (s->wire && s->state == KD_SESSION_CONNECTING && !s->wire->heard)
+	char road[KD_ERROR_TEXT_SIZE + 64];
+
+	if (s->wire && s->state == KD_SESSION_CONNECTING && !s->wire->heard) {
 		describe_unheard(s->wire, text, size);
-	else
+	} else if (s->wire && s->state != KD_SESSION_DISCONNECTED) {
+		kd_carrier_describe(s->wire->carrier, road, sizeof road);
+		snprintf(text, size, "%s, over the %s", texts[s->state], road);
+	} else {
 		snprintf(text, size, "%s", texts[s->state]);
+	}
 }

@@ -12,7 +12,7 @@
 #include "lib/vm/qmp.h"
 #include "lib/wait.h"
 
-enum { MONITOR_MS = 2000 };
+enum { GREETING_MS = 300, MONITOR_MS = 2000 }; /* a monitor that is free greets at once */
 
 struct road {
 	struct kd_transport *transport;
@@ -61,28 +61,31 @@ static bool is_vm(void *context)
 
 /* --- its RAM --- */
 
-static const struct kd_qemu_port *find_monitor(const struct kd_qemu_cmdline *c)
+static enum kd_status try_monitor(const struct road *r, const struct kd_qemu_port *port,
+				  struct kd_qmp **ret, struct kd_error *err)
 {
-	for (size_t i = 0; i < c->n_ports; i++)
-		if (c->ports[i].use == KD_QEMU_QMP && c->ports[i].kind == KD_QEMU_PORT_UNIX &&
-		    c->ports[i].is_server)
-			return &c->ports[i];
-	return NULL;
-}
-
-static enum kd_status open_monitor(struct road *r, struct kd_qmp **ret, struct kd_error *err)
-{
-	const struct kd_qemu_port *port = find_monitor(&r->vm.cmdline);
 	char path[KD_QEMU_PATH_SIZE + 64];
 
-	if (!port)
-		return kd_error_set(err, KD_E_NOT_FOUND, 0,
-				    "QEMU has no monitor that tells where its RAM lies: add -qmp "
-				    "unix:PATH,server=on,wait=off to its command line");
 	snprintf(path, sizeof path, "%s", port->path);
 	if (port->path[0] != '/')
 		snprintf(path, sizeof path, "/proc/%d/cwd/%s", (int)r->vm.id.pid, port->path);
-	return kd_qmp_open(path, kd_deadline_after_ms(MONITOR_MS), NULL, ret, err);
+	return kd_qmp_open(path, kd_deadline_after_ms(GREETING_MS), NULL, ret, err);
+}
+
+/* The first that is free: each serves one client. */
+static enum kd_status open_monitor(struct road *r, struct kd_qmp **ret, struct kd_error *err)
+{
+	const struct kd_qemu_cmdline *c = &r->vm.cmdline;
+	enum kd_status status = kd_error_set(
+		err, KD_E_NOT_FOUND, 0,
+		"QEMU has no monitor that tells where its RAM lies: add -qmp "
+		"unix:PATH,server=on,wait=off to its command line");
+
+	for (size_t i = 0; i < c->n_ports && status != KD_OK; i++)
+		if (c->ports[i].use == KD_QEMU_QMP && c->ports[i].kind == KD_QEMU_PORT_UNIX &&
+		    c->ports[i].is_server)
+			status = try_monitor(r, &c->ports[i], ret, err);
+	return status;
 }
 
 static enum kd_status open_ram(struct road *r, struct kd_error *err)

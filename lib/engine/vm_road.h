@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the socket of a session to the VM behind it: who QEMU is, where its monitor listens, its RAM.
- * All is looked up when it is needed first, and again after the connection was made anew.
+ * From the socket of a session to the VM behind it: who QEMU is, where its monitor listens, its
+ * RAM. All is looked up when it is needed first, and again after the connection was made anew.
  */
 #ifndef KD_LIB_ENGINE_VM_ROAD_H
 #define KD_LIB_ENGINE_VM_ROAD_H

@@ -614,7 +614,7 @@ static void describe(const struct kd_carrier *c, char *text, size_t size)
 	else if (r->refusal.status != KD_OK)
 		snprintf(text, size, "serial line; the guest has a ring, but %s", r->refusal.text);
 	else
-		snprintf(text, size, "serial line; no ring was announced");
+		snprintf(text, size, "serial line");
 }
 
 /* A guest that notices goes back to its line; one that is paused will, when it wakes. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Targets, kd itself and JSON schemas, for the console's tests. Paths come from the environment:
-KD, KD_FAKE_TARGET, KD_DEMO_IMAGES (set by meson)."""
+KD, KD_FAKE_TARGET, KD_DEMO_IMAGES, KD_DEMO_TRANSPORT (set by meson)."""
 import functools
 import json
 import os
@@ -19,6 +19,7 @@ import jsonschema
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KD = os.environ.get("KD", str(ROOT / "build" / "apps" / "kd" / "kd"))
 FAKE = os.environ.get("KD_FAKE_TARGET", str(ROOT / "build" / "tests" / "support" / "kd-fake-target"))
+TRANSPORT = os.environ.get("KD_DEMO_TRANSPORT", "COM1")
 IMAGES = os.environ.get("KD_DEMO_IMAGES", str(ROOT / "build" / "guest" / "demo"))
 
 
@@ -113,8 +114,17 @@ class Guest(Target):
         self.qmp = folder.path / "qmp.sock"
         super().__init__(folder, [str(ROOT / "guest" / "demo" / "run-demo"), "--images", IMAGES,
                                   "--serial", str(folder.path / "target.sock"),
+                                  "--options", f"/DEBUG /DEBUGPORT={TRANSPORT}",
                                   "--qmp", str(self.qmp), "--console", str(self.console),
-                                  *options])
+                                  *options, *self.ring_options(folder)])
+
+    @staticmethod
+    def ring_options(folder):
+        """Memory that kd can map, and a monitor of its own for it: tests hold the other one."""
+        if TRANSPORT != "RING":
+            return []
+        return ["--ram", str(folder.path / "guest.ram"), "--",
+                "-qmp", f"unix:{folder.path}/kd-qmp.sock,server=on,wait=off"]
 
     def says(self):
         return self.console.read_text(errors="replace") if self.console.exists() else ""
