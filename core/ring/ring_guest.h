@@ -17,7 +17,7 @@
 
 /* The host writes a new nonce this often; so long without one, seen waking, is death. */
 #define KD_RING_BEAT_NS  UINT64_C(100000000)
-#define KD_RING_DEATH_NS UINT64_C(800000000)
+#define KD_RING_DEATH_NS UINT64_C(600000000)
 
 struct kd_ring_guest {
 	enum kd_ring_guest_state state;

@@ -46,11 +46,12 @@ static struct {
 	unsigned asked;     /* bytes of the query that were read */
 	unsigned polls;
 
-	bool is_orphan;  /* the host died and the target is not free of it yet */
-	bool is_stopped; /* what was sent last waits for an answer */
+	bool is_orphan; /* the host died and the target is not free of it yet */
 	struct kd_orphan orphan;
 	uint8_t report[KD_STATE_CHANGE_SIZE]; /* the last state change */
 	size_t report_size;
+	uint8_t question[KD_FILE_IO_SIZE]; /* the last prompt or file request */
+	size_t question_size;
 	uint8_t payload[KD_RING_PAYLOAD_MAX];
 } port;
 
@@ -109,6 +110,7 @@ static bool is_live(void)
 	if (is_now && !port.was_live) {
 		debugger_present_set(true);
 		port.is_orphan = false; /* somebody cares again */
+		port.orphan.step = KD_ORPHAN_DONE;
 	}
 	port.was_live = is_now;
 	return is_now;
@@ -223,23 +225,26 @@ static bool send_by_ring(uint16_t type, const STRING *header, const STRING *data
 		}
 		if (status == KD_E_TOO_BIG)
 			return true; /* for any debugger */
-		if (transport_is_abandonable(type, header) && now() > give_up) {
-			debugger_present_set(false);
+		if (transport_is_abandonable(type, header) && now() > give_up)
 			return true;
-		}
 		cpu_pause();
 	} while (is_live());
 	return false;
 }
 
-/* What waits for an answer, and what it said: an orphan is let go from there. */
-static void note_report(uint16_t type, const STRING *header)
+static void keep(uint8_t *to, size_t room, size_t *size, const STRING *header)
 {
-	port.is_stopped = type != KD_PACKET_DEBUG_IO;
-	if (type != KD_PACKET_STATE_CHANGE64 || header->Length > sizeof(port.report))
-		return;
-	port.report_size = header->Length;
-	kd_copy(port.report, header->Buffer, header->Length);
+	*size = header->Length < room ? header->Length : room;
+	kd_copy(to, header->Buffer, *size);
+}
+
+/* An orphan is let go from what it said last. */
+static void note_said(uint16_t type, const STRING *header)
+{
+	if (type == KD_PACKET_STATE_CHANGE64)
+		keep(port.report, sizeof(port.report), &port.report_size, header);
+	else if (type == KD_PACKET_DEBUG_IO || type == KD_PACKET_FILE_IO)
+		keep(port.question, sizeof(port.question), &port.question_size, header);
 }
 
 void ring_port_send(uint16_t type, const STRING *header, const STRING *data, PKD_CONTEXT context)
@@ -250,13 +255,13 @@ void ring_port_send(uint16_t type, const STRING *header, const STRING *data, PKD
 				data ? data->Length : 0);
 		return;
 	}
-	note_report(type, header);
+	note_said(type, header);
 	for (;;) {
 		if (is_live()) {
 			if (send_by_ring(type, header, data))
 				return;
-		} else if (port.is_orphan && type == KD_PACKET_STATE_CHANGE64) {
-			return; /* nobody hears it; receive() answers */
+		} else if (port.is_orphan) {
+			return; /* nobody hears it; if an answer is expected, receive() has one */
 		} else {
 			watch(true);
 			if (serial_link_send(&port.serial, type, header, data, context))
@@ -304,12 +309,36 @@ static KDSTATUS receive_from_orphan(PSTRING header, PSTRING data, PULONG data_le
 	kd_copy(port.payload, request, sizeof(request));
 	kd_copy(port.payload + sizeof(request), more, size);
 	if (is_last) {
-		port.is_orphan = port.is_stopped = false;
+		port.is_orphan = false;
 		debugger_present_set(false);
 	}
 	return transport_deliver(port.payload, sizeof(request) + size, header, data, data_length)
 		       ? KdPacketReceived
 		       : KdPacketTimedOut;
+}
+
+/* To a prompt: nothing. To a request for a file: there is none. */
+static KDSTATUS answer_question(uint16_t type, PSTRING header, PSTRING data, PULONG data_length)
+{
+	size_t size = type == KD_PACKET_DEBUG_IO ? KD_DEBUG_IO_SIZE : KD_FILE_IO_SIZE;
+
+	if (port.question_size < size)
+		return KdPacketTimedOut;
+	if (type == KD_PACKET_DEBUG_IO)
+		kd_put32(port.question + 12, 0); /* LengthOfStringRead */
+	else
+		kd_put32(port.question + 4, (uint32_t)STATUS_NO_SUCH_FILE);
+	return transport_deliver(port.question, size, header, data, data_length) ? KdPacketReceived
+										 : KdPacketTimedOut;
+}
+
+static KDSTATUS receive_alone(uint16_t type, PSTRING header, PSTRING data, PULONG data_length)
+{
+	if (type == KD_PACKET_STATE_MANIPULATE)
+		return receive_from_orphan(header, data, data_length);
+	if (type == KD_PACKET_DEBUG_IO || type == KD_PACKET_FILE_IO)
+		return answer_question(type, header, data, data_length);
+	return KdPacketTimedOut;
 }
 
 KDSTATUS ring_port_receive(uint16_t type, PSTRING header, PSTRING data, PULONG data_length,
@@ -322,8 +351,8 @@ KDSTATUS ring_port_receive(uint16_t type, PSTRING header, PSTRING data, PULONG d
 
 		if (is_live()) {
 			status = receive_by_ring(type, until, header, data, data_length);
-		} else if (port.is_orphan && type == KD_PACKET_STATE_MANIPULATE) {
-			return receive_from_orphan(header, data, data_length);
+		} else if (port.is_orphan) {
+			return receive_alone(type, header, data, data_length);
 		} else {
 			watch(true);
 			status = serial_link_receive(&port.serial, type, header, data, data_length,
