@@ -168,9 +168,8 @@ size_t kd__guest_process_copy(const struct kd_guest_ram *ram, uint64_t host_addr
 	while (done < size) {
 		struct iovec ours = { (char *)buffer + done, size - done };
 		struct iovec theirs = { (void *)(uintptr_t)(host_address + done), size - done };
-		ssize_t n = is_write
-				    ? process_vm_writev(ram->id.pid, &ours, 1, &theirs, 1, 0)
-				    : process_vm_readv(ram->id.pid, &ours, 1, &theirs, 1, 0);
+		ssize_t n = is_write ? process_vm_writev(ram->id.pid, &ours, 1, &theirs, 1, 0)
+				     : process_vm_readv(ram->id.pid, &ours, 1, &theirs, 1, 0);
 
 		if (n < 0 && errno != ESRCH) {
 			kd_error_set(err, KD_E_IO, host_address + done,
@@ -178,7 +177,8 @@ size_t kd__guest_process_copy(const struct kd_guest_ram *ram, uint64_t host_addr
 				     strerror(errno));
 			return done;
 		}
-		/* Its number may be another process' by now: only then what came is not the VM's. */
+		/* Its number may be another process' by now: only then what came is not the VM's.
+		 */
 		if (n <= 0 || !kd_guest_ram_is_alive(ram)) {
 			kd_error_set(err, KD_E_CLOSED, 0, "the VM's process %d has ended",
 				     (int)ram->id.pid);
@@ -224,8 +224,8 @@ enum kd_status kd_guest_ram_read(const struct kd_guest_ram *ram, uint64_t addres
 	while (done < size) {
 		uint64_t at = address + done;
 		/* Addresses don't wrap: behind the last one there is a hole. */
-		const struct kd_ram_range *r =
-			at < address ? NULL : kd_ram_range_find(&ram->layout, at);
+		const struct kd_ram_range *r = at < address ? NULL
+							    : kd_ram_range_find(&ram->layout, at);
 		size_t n;
 
 		if (!r)

@@ -3,10 +3,10 @@
  * The RAM of a VM on this host, read directly: guest-physical addresses in, bytes out. The guest
  * takes no notice; while it runs, what is read may change under the hand.
  *
- * Two roads lead there. "Mapped": the file behind a shared memory backend, mapped for reading; fast,
- * needs the backend. "Process": process_vm_readv() on the VM's process; needs the right to trace
- * it, takes any VM. Writing is not for this: it goes through KD (translated code, dirty pages),
- * except into the pages of a window that the guest announced (lib/vm/guest_window.h).
+ * Two roads lead there. "Mapped": the file behind a shared memory backend, mapped for reading;
+ * fast, needs the backend. "Process": process_vm_readv() on the VM's process; needs the right to
+ * trace it, takes any VM. Writing is not for this: it goes through KD (translated code, dirty
+ * pages), except into the pages of a window that the guest announced (lib/vm/guest_window.h).
  *
  * Reads may run in several threads at once, but not beside kd_guest_ram_refresh() and close.
  */
@@ -32,14 +32,14 @@ struct kd_ram_refusals {
 };
 
 /*
- * Open the RAM of the VM that is at the other end of `q` and runs as process `id`. Of the roads that
- * `roads` allows, the mapped one goes first.
+ * Open the RAM of the VM that is at the other end of `q` and runs as process `id`. Of the roads
+ * that `roads` allows, the mapped one goes first.
  *
  * @param[out] why_ret  also after success and failure; may be NULL.
  *
  * The status and text of the last road that was tried, when none can be gone: KD_E_UNSUPPORTED no
- * shared backend; KD_E_DENIED no permission, the text has the remedy; KD_E_CLOSED the process ended;
- * KD_E_NOT_FOUND, KD_E_MISMATCH its RAM is not as QEMU says; KD_E_IO. Or what
+ * shared backend; KD_E_DENIED no permission, the text has the remedy; KD_E_CLOSED the process
+ * ended; KD_E_NOT_FOUND, KD_E_MISMATCH its RAM is not as QEMU says; KD_E_IO. Or what
  * kd_ram_layout_query() said.
  */
 enum kd_status kd_guest_ram_open(struct kd_qmp *q, const struct kd_qemu_id *id, unsigned roads,

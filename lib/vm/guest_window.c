@@ -13,7 +13,7 @@
 #include "lib/vm/fault_guard.h"
 #include "lib/vm/guest_ram_private.h"
 
-struct piece { /* one run */
+struct piece {               /* one run */
 	size_t offset, size; /* in the window */
 	uint64_t host_address;
 };
@@ -39,8 +39,7 @@ static enum kd_status check_run(const struct kd_ram_layout *layout, const struct
 
 	if (run->size == 0 || (run->address | run->size) % KD_GUEST_PAGE != 0)
 		return kd_error_set(err, KD_E_INVALID, run->address,
-				    "the run at physical address %" PRIx64
-				    " is not of whole pages",
+				    "the run at physical address %" PRIx64 " is not of whole pages",
 				    run->address);
 	if (!r || run->size > r->size - (run->address - r->start))
 		return kd_error_set(err, KD_E_UNREADABLE, run->address,
@@ -144,8 +143,7 @@ static enum kd_status fill(struct kd_guest_window *w, const struct kd_guest_run 
 	size_t offset = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct kd_ram_range *r =
-			kd_ram_range_find(&w->ram->layout, runs[i].address);
+		const struct kd_ram_range *r = kd_ram_range_find(&w->ram->layout, runs[i].address);
 		const struct kd__ram_backing *b = &w->ram->backings[r->backend];
 		struct piece *p = &w->pieces[w->n_pieces++];
 		enum kd_status s = KD_OK;

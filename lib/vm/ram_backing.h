@@ -8,12 +8,12 @@
 #include "lib/vm/ram_layout.h"
 
 struct kd__ram_backing {
-	uint64_t size;          /* of the backend */
-	uint64_t host_address;  /* of its first byte, in the VM's process */
-	int fd;                 /* mapped road: the file, open for reading; -1 */
-	uint64_t file_offset;   /* ... and where in it the backend begins */
-	const uint8_t *memory;  /* ... mapped for reading; NULL */
-	bool can_shrink;        /* ... the file may be truncated by who owns it */
+	uint64_t size;         /* of the backend */
+	uint64_t host_address; /* of its first byte, in the VM's process */
+	int fd;                /* mapped road: the file, open for reading; -1 */
+	uint64_t file_offset;  /* ... and where in it the backend begins */
+	const uint8_t *memory; /* ... mapped for reading; NULL */
+	bool can_shrink;       /* ... the file may be truncated by who owns it */
 };
 
 /*

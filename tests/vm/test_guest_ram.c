@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest RAM on both roads, against bytes that QEMU loaded and against what QEMU itself says of them;
- * windows; files that shrink, VMs that end, and rights that are missing.
+ * Guest RAM on both roads, against bytes that QEMU loaded and against what QEMU itself says of
+ * them; windows; files that shrink, VMs that end, and rights that are missing.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -133,7 +133,8 @@ static void check_edges(const struct kd_guest_ram *ram, uint64_t low)
 	assert_status(KD_E_UNREADABLE, kd_guest_ram_read(ram, low, got, 16, &done, &err));
 	assert_int_equal(done, 0);
 	assert_int_equal(err.where, low);
-	assert_status(KD_E_UNREADABLE, kd_guest_ram_read(ram, UINT64_MAX - 3, got, 16, &done, &err));
+	assert_status(KD_E_UNREADABLE,
+		      kd_guest_ram_read(ram, UINT64_MAX - 3, got, 16, &done, &err));
 	assert_status(KD_OK, kd_guest_ram_read(ram, low, got, 0, &done, &err));
 	/* ROM that is not of the RAM's backend. */
 	assert_status(KD_E_UNREADABLE, kd_guest_ram_read(ram, 0xE0000, got, 16, &done, &err));
@@ -284,8 +285,7 @@ static void test_the_vm_ends(void **state)
 	/* The last bytes are still there; and a process that ended has none. */
 	check_bytes(mapped, MB(2));
 	if (process)
-		assert_status(KD_E_CLOSED,
-			      kd_guest_ram_read(process, MB(2), &byte, 1, NULL, &err));
+		assert_status(KD_E_CLOSED, kd_guest_ram_read(process, MB(2), &byte, 1, NULL, &err));
 	assert_status(KD_E_CLOSED, kd_guest_ram_refresh(mapped, vm.qmp, soon(), NULL, &err));
 	check_bytes(mapped, MB(2));
 	kd_guest_ram_close(mapped);
@@ -344,8 +344,8 @@ static void test_the_file_shrinks(void **state)
 	check_bytes(ram, MB(2));
 	assert_int_equal(truncate(io_path("guest-ram"), (off_t)MB(2) + 8192), 0);
 	for (int i = 0; i < 2; i++) {
-		assert_status(KD_E_IO, kd_guest_ram_read(ram, MB(2) + 100, got, PATTERN, &done,
-							 &err));
+		assert_status(KD_E_IO,
+			      kd_guest_ram_read(ram, MB(2) + 100, got, PATTERN, &done, &err));
 		assert_says("truncated");
 		assert_int_equal(done, 8192 - 100);
 		assert_int_equal(err.where, MB(2) + 8192);
@@ -414,9 +414,9 @@ static void test_other_faults_stay_what_they_are(void **state)
 
 static void test_window(void **state)
 {
-	static const struct kd_guest_run runs[] = {
-		{ MB(2) + 0x5000, 0x2000 }, { MB(2) + 0x1000, 0x1000 }, { MB(2) + 0x20000, 0x3000 }
-	};
+	static const struct kd_guest_run runs[] = { { MB(2) + 0x5000, 0x2000 },
+						    { MB(2) + 0x1000, 0x1000 },
+						    { MB(2) + 0x20000, 0x3000 } };
 	static const size_t from[] = { 0x5000, 0x6000, 0x1000, 0x20000, 0x21000, 0x22000 };
 	struct vm vm;
 
@@ -549,10 +549,13 @@ static void test_remedies(void **state)
 		int scope;
 		const char *says;
 	} rows[] = {
-		{ 64055, 1000, 0, "uid 64055" }, { 64055, 1000, 1, "run as that user" },
+		{ 64055, 1000, 0, "uid 64055" },
+		{ 64055, 1000, 1, "run as that user" },
 		{ 1000, 1000, 1, "sysctl kernel.yama.ptrace_scope=0" },
-		{ 1000, 1000, 2, "ptrace_scope=2" }, { 1000, 1000, 3, "shared memory backend" },
-		{ 1000, 1000, 0, "not dumpable" },   { 1000, 0, -1, "not dumpable" },
+		{ 1000, 1000, 2, "ptrace_scope=2" },
+		{ 1000, 1000, 3, "shared memory backend" },
+		{ 1000, 1000, 0, "not dumpable" },
+		{ 1000, 0, -1, "not dumpable" },
 	};
 
 	(void)state;
@@ -621,7 +624,8 @@ static int reads_as_nobody(const struct vm *vm, const struct kd_qemu_id *id)
 
 	if (setgid(NOBODY) != 0 || setuid(NOBODY) != 0)
 		return 1;
-	if (kd_guest_ram_open(vm->qmp, id, KD_RAM_ANY_ROAD, soon(), NULL, &why, &ram, &err) != KD_OK)
+	if (kd_guest_ram_open(vm->qmp, id, KD_RAM_ANY_ROAD, soon(), NULL, &why, &ram, &err) !=
+	    KD_OK)
 		return 2;
 	if (kd_guest_ram_read(ram, MB(2), got, sizeof got, NULL, &err) != KD_OK ||
 	    memcmp(got, pattern, sizeof got) != 0)
