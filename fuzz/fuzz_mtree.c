@@ -42,8 +42,8 @@ static void check(const struct kd_ram_layout *l)
 		if (kd_ram_range_find(l, r->start) != r ||
 		    kd_ram_range_find(l, r->start + r->size - 1) != r)
 			abort();
-		if (r->start > end && (kd_ram_range_find(l, r->start - 1) ||
-				       kd_ram_range_find(l, end)))
+		if (r->start > end &&
+		    (kd_ram_range_find(l, r->start - 1) || kd_ram_range_find(l, end)))
 			abort();
 		end = r->start + r->size;
 	}

@@ -83,7 +83,8 @@ static void check_options(const char *argument)
 	if (p > text)
 		p--;
 	*p = '\0';
-	/* What an object holds may look like anything as text: keys with "=" in them are left out. */
+	/* What an object holds may look like anything as text: keys with "=" in them are left out.
+	 */
 	if (argument[0] != '{' && !o.is_cut) {
 		if (kd__qemu_options_parse(text, NULL, &again) != KD_OK || again.n != o.n)
 			abort();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A monitor's bytes. Oracle: the same messages come out however the stream is cut (the first byte of
- * the input says how); each is whole; who is refused stays refused with one printable line.
+ * A monitor's bytes. Oracle: the same messages come out however the stream is cut (the first byte
+ * of the input says how); each is whole; who is refused stays refused with one printable line.
  */
 #include <stdlib.h>
 #include <string.h>

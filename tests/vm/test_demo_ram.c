@@ -66,7 +66,7 @@ static struct io_child boot(const char *option, const char *until, struct kd_qmp
 }
 
 /* Page by page; holes are zeros. */
-static uint8_t *read_all(const struct kd_guest_ram *ram)
+static uint8_t *read_all(struct kd_guest_ram *ram)
 {
 	uint8_t *all = calloc(MEMORY_MB, 1 << 20);
 	size_t done;
@@ -86,18 +86,17 @@ static uint8_t *saved_by_qemu(struct kd_qmp *q)
 	size_t size;
 	uint8_t *all;
 
-	assert_status(KD_OK,
-		      kd_qmp_execute(q, "pmemsave",
-				     json_pack("{s:i, s:i, s:s}", "val", 0, "size",
-					       MEMORY_MB << 20, "filename", path),
-				     kd_deadline_after_ms(BOOT_MS), NULL, NULL, &err));
+	assert_status(KD_OK, kd_qmp_execute(q, "pmemsave",
+					    json_pack("{s:i, s:i, s:s}", "val", 0, "size",
+						      MEMORY_MB << 20, "filename", path),
+					    kd_deadline_after_ms(BOOT_MS), NULL, NULL, &err));
 	all = io_read_file(path, &size);
 	assert_int_equal(size, (size_t)MEMORY_MB << 20);
 	return all;
 }
 
 /* Pages of RAM that are equal; those that are no RAM of the VM's backend are passed over. */
-static void compare(const struct kd_guest_ram *ram, const uint8_t *a, const uint8_t *b)
+static void compare(struct kd_guest_ram *ram, const uint8_t *a, const uint8_t *b)
 {
 	const struct kd_ram_layout *layout = kd_guest_ram_info(ram).layout;
 
@@ -127,8 +126,7 @@ static void check_guest(const char *option, enum kd_ram_road best)
 	uint8_t *truth = saved_by_qemu(q);
 
 	assert_non_null(p);
-	assert_status(KD_OK,
-		      kd_qemu_process_of_socket(kd_qmp_fd(q), kd_qmp_path(q), p, &err));
+	assert_status(KD_OK, kd_qemu_process_of_socket(kd_qmp_fd(q), kd_qmp_path(q), p, &err));
 	assert_int_equal(p->id.pid, c.pid);
 	find_kernel(truth);
 	for (unsigned road = KD_RAM_MAPPED; road <= KD_RAM_PROCESS; road++) {
