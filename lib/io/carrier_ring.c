@@ -8,34 +8,26 @@
  */
 #include "lib/io/carrier_ring.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
-#include <unistd.h>
 
-#include "core/ring/ring_guest.h"
 #include "core/ring/ring_host.h"
+#include "lib/io/ring_ear.h"
+#include "lib/io/ring_pulse.h"
 #include "lib/io/ring_record.h"
 #include "lib/wait.h"
 
 enum {
-	SPIN_NS = 50000,   /* after the last word of either side */
-	NAP_MS = 500,      /* asleep we look at the ring this often, whatever is heard */
-	QUERY_MS = 1000,   /* between two questions where the ring is */
-	QUERIES_MAX = 5,   /* on one connection: a guest that has a ring answers the first */
-	DETACH_MS = 100,   /* for the guest to notice that we leave */
-	TAKEN_AT_ONCE = 8, /* looks at the line between packets of a guest that talks without end */
+	SPIN_NS = 50000, /* after the last word of either side */
+	NAP_MS = 500,    /* asleep we look at the ring this often, whatever is heard */
+	QUERY_MS = 1000, /* between two questions where the ring is */
+	QUERIES_MAX = 5, /* on one connection: a guest that has a ring answers the first */
+	DETACH_MS = 100, /* for the guest to notice that we leave */
 };
-
-/* What the pulse found. */
-enum finding { FINE, WENT_BACK, GUEST_LEFT };
 
 struct ring_carrier {
 	struct kd_carrier base; /* first */
@@ -45,8 +37,7 @@ struct ring_carrier {
 	struct kd_error refusal; /* status != KD_OK: why the ring that was announced is not used */
 
 	/* Listening for announcements. */
-	char heard[KD_RING_LINE_MAX];
-	size_t n_heard;
+	struct kd_ring_ear ear;
 	uint64_t next_query;
 	unsigned queries;
 	uint64_t boot_nonce; /* of the last ring; 0: none yet */
@@ -61,7 +52,6 @@ struct ring_carrier {
 	uint64_t last_word; /* when either side said something */
 	uint64_t spin_ns;
 	bool acked, restarted; /* events that wait */
-	unsigned taken;
 	/* The repetition that a resync causes is given out once: see is_echo(). */
 	bool may_echo, has_last;
 	uint8_t last[KD_RING_PAYLOAD_MAX];
@@ -70,11 +60,7 @@ struct ring_carrier {
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, resyncs, breakins; /* all rings */
 	struct kd_ring_record_state recording;
 
-	/* The pulse. */
-	pthread_t pulse;
-	pthread_mutex_t lock; /* host.nonce; recovering */
-	int stop_fd, news_fd; /* eventfds: to the pulse, from it */
-	_Atomic(enum finding) finding;
+	struct kd_ring_pulse pulse;
 };
 
 static struct ring_carrier *of(struct kd_carrier *c)
@@ -85,69 +71,6 @@ static struct ring_carrier *of(struct kd_carrier *c)
 static const struct ring_carrier *of_const(const struct kd_carrier *c)
 {
 	return (const struct ring_carrier *)c;
-}
-
-static void signal_fd(int fd)
-{
-	uint64_t one = 1;
-
-	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
-		;
-}
-
-static void clear_fd(int fd)
-{
-	uint64_t n;
-
-	while (read(fd, &n, sizeof n) < 0 && errno == EINTR)
-		;
-}
-
-/* --- the pulse --- */
-
-static enum finding feel(struct ring_carrier *r)
-{
-	enum kd_status status;
-
-	pthread_mutex_lock(&r->lock);
-	status = kd_ring_host_beat(&r->host, &r->memory);
-	pthread_mutex_unlock(&r->lock);
-	return status == KD_OK ? FINE : status == KD_E_RESET ? WENT_BACK : GUEST_LEFT;
-}
-
-static void *keep_pulse(void *context)
-{
-	struct ring_carrier *r = context;
-	struct pollfd stop = { .fd = r->stop_fd, .events = POLLIN };
-
-	while (poll(&stop, 1, (int)(KD_RING_BEAT_NS / 1000000)) <= 0) {
-		enum finding now = feel(r);
-
-		if (now != FINE && atomic_load(&r->finding) == FINE) {
-			atomic_store(&r->finding, now);
-			signal_fd(r->news_fd);
-		}
-	}
-	return NULL;
-}
-
-static enum kd_status start_pulse(struct ring_carrier *r, struct kd_error *err)
-{
-	int number;
-
-	clear_fd(r->stop_fd);
-	clear_fd(r->news_fd);
-	atomic_store(&r->finding, FINE);
-	number = pthread_create(&r->pulse, NULL, keep_pulse, r);
-	return number ? kd_error_set(err, KD_E_IO, 0, "no thread for the ring: %s",
-				     strerror(number))
-		      : KD_OK;
-}
-
-static void stop_pulse(struct ring_carrier *r)
-{
-	signal_fd(r->stop_fd);
-	pthread_join(r->pulse, NULL);
 }
 
 /* --- taking and leaving the ring --- */
@@ -188,7 +111,7 @@ static enum kd_status attach(struct ring_carrier *r, const struct kd_ring_announ
 		return kd_error_set(err, status, 0,
 				    "the announced ring is not there: the guest started anew, or "
 				    "its memory is not what QEMU says");
-	status = start_pulse(r, err);
+	status = kd_ring_pulse_start(&r->pulse, &r->host, &r->memory, err);
 	if (status != KD_OK)
 		kd_ring_host_detach(&r->host, &r->memory);
 	return status;
@@ -209,7 +132,6 @@ static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_ann
 	r->is_live = true;
 	r->has_last = r->may_echo = r->acked = false;
 	r->last_word = kd_now_ns();
-	r->taken = 0;
 	/* A boot that began while we listened is news; the one that we came to is not. */
 	r->restarted = r->boot_nonce ? r->boot_nonce != a->nonce : !r->was_asked;
 	r->boot_nonce = a->nonce;
@@ -224,7 +146,7 @@ static void leave_ring(struct ring_carrier *r)
 {
 	if (!r->is_live)
 		return;
-	stop_pulse(r);
+	kd_ring_pulse_stop(&r->pulse);
 	add_counts(r);
 	r->mapper.unmap(r->mapper.context);
 	r->is_live = false;
@@ -237,14 +159,14 @@ static void recover(struct ring_carrier *r)
 {
 	enum kd_status status;
 
-	pthread_mutex_lock(&r->lock);
+	pthread_mutex_lock(&r->pulse.lock);
 	status = kd_ring_host_recover(&r->host, &r->memory, random64());
-	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_unlock(&r->pulse.lock);
 	if (status != KD_OK) {
 		leave_ring(r);
 		return;
 	}
-	atomic_store(&r->finding, FINE);
+	kd_ring_pulse_clear(&r->pulse);
 	r->resyncs++;
 	r->may_echo = true;
 	r->last_word = kd_now_ns();
@@ -271,44 +193,27 @@ static void query(struct ring_carrier *r, uint64_t now)
 			   &n, NULL);
 }
 
-static void drop_heard(struct ring_carrier *r, size_t n)
+static void on_announcement(struct ring_carrier *r, const struct kd_ring_announcement *a)
 {
-	memmove(r->heard, r->heard + n, r->n_heard - n);
-	r->n_heard -= n;
-}
-
-static void try_announcement(struct ring_carrier *r)
-{
-	struct kd_ring_announcement a;
-	size_t end;
-	enum kd_status status = kd_ring_announcement_find(r->heard, r->n_heard, &a, &end);
-
-	drop_heard(r, end);
-	if (status == KD_E_UNSUPPORTED)
-		kd_error_set(
-			&r->refusal, status, 0,
-			"the guest's kdring.dll speaks version %u of the ring, this is version "
-			"%u: bring both to the same release",
-			a.version, KD_RING_VERSION);
-	if (status != KD_OK)
-		return;
 	leave_ring(r);
-	r->refusal.status = take_ring(r, &a, &r->refusal);
+	r->refusal.status = take_ring(r, a, &r->refusal);
 	r->was_asked = false;
 }
 
 static void listen(struct ring_carrier *r, const uint8_t *text, size_t size)
 {
-	while (size) {
-		size_t n = KD_MIN(size, sizeof r->heard - r->n_heard);
+	struct kd_ring_announcement a;
+	enum kd_status status;
 
-		memcpy(r->heard + r->n_heard, text, n);
-		r->n_heard += n;
-		text += n;
-		size -= n;
-		try_announcement(r);
-		if (r->n_heard == sizeof r->heard)
-			drop_heard(r, 1); /* no announcement is that long */
+	while ((status = kd_ring_ear_take(&r->ear, &text, &size, &a)) != KD_E_NOT_FOUND) {
+		if (status == KD_OK)
+			on_announcement(r, &a);
+		else
+			kd_error_set(
+				&r->refusal, status, 0,
+				"its kdring.dll speaks version %u of the ring, this is version "
+				"%u: bring both to the same release",
+				a.version, KD_RING_VERSION);
 	}
 }
 
@@ -429,7 +334,7 @@ static enum kd_status doze(struct ring_carrier *r, uint64_t deadline, struct kd_
 	if (kd_ring_host_may_sleep(&r->host, &r->memory)) {
 		kd_transport_poll(r->base.transport, &line);
 		fds[0] = (struct kd_wait_fd){ .fd = line.fd, .want_read = true };
-		fds[1] = (struct kd_wait_fd){ .fd = r->news_fd, .want_read = true };
+		fds[1] = (struct kd_wait_fd){ .fd = r->pulse.news_fd, .want_read = true };
 		if (!line.is_ready)
 			status = kd_wait(fds, 2, KD_MIN(deadline, nap), r->cancel, err);
 		if (status == KD_E_TIMEOUT && nap < deadline)
@@ -441,8 +346,7 @@ static enum kd_status doze(struct ring_carrier *r, uint64_t deadline, struct kd_
 
 static void heed_pulse(struct ring_carrier *r)
 {
-	clear_fd(r->news_fd);
-	if (atomic_load(&r->finding) == WENT_BACK)
+	if (kd_ring_pulse_finding(&r->pulse) == KD_RING_WENT_BACK)
 		recover(r);
 	else
 		leave_ring(r);
@@ -457,7 +361,6 @@ static enum kd_status look_at_line(struct ring_carrier *r, struct kd_link_event 
 {
 	enum kd_status status = kd_carrier_run(r->line, 0, event_ret, err);
 
-	r->taken = 0;
 	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE) {
 		listen(r, event_ret->payload, event_ret->length);
 		return KD_E_AGAIN;
@@ -476,17 +379,13 @@ static enum kd_status run_ring(struct ring_carrier *r, uint64_t deadline,
 {
 	enum kd_status status;
 
-	if (atomic_load(&r->finding) != FINE) {
+	if (kd_ring_pulse_finding(&r->pulse) != KD_RING_FINE) {
 		heed_pulse(r);
 		return KD_E_AGAIN;
 	}
 	status = take(r, event_ret);
-	if (status == KD_OK && ++r->taken < TAKEN_AT_ONCE)
+	if (status == KD_OK)
 		return KD_OK;
-	if (status == KD_OK) {
-		r->taken = 0;
-		return KD_OK;
-	}
 	if (status == KD_E_BUSY)
 		return KD_E_AGAIN;
 	if (kd_cancel_is_set(r->cancel))
@@ -637,11 +536,7 @@ static void destroy(struct kd_carrier *c)
 	}
 	r->mapper.destroy(r->mapper.context);
 	kd_carrier_destroy(r->line);
-	pthread_mutex_destroy(&r->lock);
-	if (r->stop_fd >= 0)
-		close(r->stop_fd);
-	if (r->news_fd >= 0)
-		close(r->news_fd);
+	kd_ring_pulse_deinit(&r->pulse);
 	free(r);
 }
 
@@ -662,6 +557,7 @@ enum kd_status kd_carrier_ring_create(struct kd_carrier *line, struct kd_cancel 
 				      struct kd_carrier **c_ret, struct kd_error *err)
 {
 	struct ring_carrier *r = calloc(1, sizeof *r);
+	enum kd_status status;
 
 	if (!r) {
 		mapper->destroy(mapper->context);
@@ -673,12 +569,10 @@ enum kd_status kd_carrier_ring_create(struct kd_carrier *line, struct kd_cancel 
 	r->cancel = cancel;
 	r->mapper = *mapper;
 	r->spin_ns = has_processors() ? SPIN_NS : 0;
-	pthread_mutex_init(&r->lock, NULL);
-	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->stop_fd < 0 || r->news_fd < 0) {
+	status = kd_ring_pulse_init(&r->pulse, err);
+	if (status != KD_OK) {
 		destroy(&r->base);
-		return kd_error_set(err, KD_E_IO, 0, "no descriptors left: %s", strerror(errno));
+		return status;
 	}
 	*c_ret = &r->base;
 	return KD_OK;

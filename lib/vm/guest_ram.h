@@ -60,7 +60,7 @@ void kd_guest_ram_close(struct kd_guest_ram *ram);
  * address that is not; KD_E_CLOSED the VM's process ended (process road); KD_E_IO the file was
  * truncated, or the process refused. No waiting.
  */
-enum kd_status kd_guest_ram_read(const struct kd_guest_ram *ram, uint64_t address, void *buffer,
+enum kd_status kd_guest_ram_read(struct kd_guest_ram *ram, uint64_t address, void *buffer,
 				 size_t size, size_t *done_ret, struct kd_error *err);
 
 /*

@@ -77,7 +77,7 @@ static enum kd_status next_line(struct kd__qmp_reader *r, const char **line_ret,
 /* Why a line is no QMP, with the likely reason. */
 static enum kd_status not_qmp(const char *line, size_t size, const char *why, struct kd_error *err)
 {
-	char start[SHOWN + 1], shown[SHOWN + 1];
+	char start[SHOWN + 1], shown[SHOWN + 1], clean[2 * SHOWN];
 	size_t n = KD_MIN(size, (size_t)SHOWN);
 
 	while (n && line[n - 1] == '\r')
@@ -90,7 +90,7 @@ static enum kd_status not_qmp(const char *line, size_t size, const char *why, st
 		why = "its JSON is spread over lines: use -qmp, not -qmp-pretty or pretty=on";
 	return kd_error_set(err, KD_E_MALFORMED, 0, "\"%s\"%s: %s",
 			    kd__vm_printable(start, shown, sizeof shown), size > n ? "..." : "",
-			    why);
+			    kd__vm_printable(why, clean, sizeof clean));
 }
 
 static uint64_t event_time_us(const json_t *root)

@@ -120,11 +120,10 @@ class Guest(Target):
 
     @staticmethod
     def ring_options(folder):
-        """Memory that kd can map, and a monitor of its own for it: tests hold the other one."""
+        """A monitor for kd: tests hold the other one."""
         if TRANSPORT != "RING":
             return []
-        return ["--ram", str(folder.path / "guest.ram"), "--",
-                "-qmp", f"unix:{folder.path}/kd-qmp.sock,server=on,wait=off"]
+        return ["--", "-qmp", f"unix:{folder.path}/kd-qmp.sock,server=on,wait=off"]
 
     def says(self):
         return self.console.read_text(errors="replace") if self.console.exists() else ""

@@ -24,22 +24,6 @@ def monitor_command(monitor, line):
     return monitor.ask("human-monitor-command", **{"command-line": line})
 
 
-class PlainGuest(Guest):
-    """No shared memory: QEMU's own."""
-
-    @staticmethod
-    def ring_options(folder):
-        return ["--", "-qmp", f"unix:{folder.path}/kd-qmp.sock,server=on,wait=off"]
-
-
-class LonelyGuest(Guest):
-    """A guest with a ring that nobody can reach: no monitor."""
-
-    @staticmethod
-    def ring_options(folder):
-        return []
-
-
 def test_taken():
     """The ring is taken, from the first stop on and by whoever comes later"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
@@ -61,7 +45,7 @@ def test_two_processors():
 
 def test_process_road():
     """Without shared memory, through QEMU's process"""
-    with Folder() as folder, PlainGuest(folder, "--smp", "1") as guest:
+    with Folder() as folder, Guest(folder, "--smp", "1", "--private-ram") as guest:
         done = run_kd(folder, [*guest.arguments, "-c", "lm; k; .status; q"])
         check(done.returncode == 0, done.stderr)
         if "ptrace" in road(done.stdout) or "denied" in road(done.stdout):

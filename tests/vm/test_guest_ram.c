@@ -102,7 +102,7 @@ static struct vm start(enum memory kind, const char *megabytes)
 			io_text("loader,file=%s,addr=0x100000000,force-raw=on", file));
 }
 
-static void check_bytes(const struct kd_guest_ram *ram, uint64_t base)
+static void check_bytes(struct kd_guest_ram *ram, uint64_t base)
 {
 	static uint8_t got[PATTERN + 2];
 	static const size_t sizes[] = { 1, 2, 3, 7, 8, 4095, 4096, 4097, 65536, PATTERN };
@@ -121,7 +121,7 @@ static void check_bytes(const struct kd_guest_ram *ram, uint64_t base)
 }
 
 /* What lies in a hole, over an edge, and at the end of all addresses. */
-static void check_edges(const struct kd_guest_ram *ram, uint64_t low)
+static void check_edges(struct kd_guest_ram *ram, uint64_t low)
 {
 	uint8_t got[16];
 	size_t done;
@@ -141,7 +141,7 @@ static void check_edges(const struct kd_guest_ram *ram, uint64_t low)
 }
 
 /* QEMU's word for it: pmemsave writes physical memory to a file. */
-static void check_against_qemu(const struct vm *vm, const struct kd_guest_ram *ram, uint64_t gpa)
+static void check_against_qemu(const struct vm *vm, struct kd_guest_ram *ram, uint64_t gpa)
 {
 	const char *path = io_path("saved");
 	uint8_t *saved, *got = malloc(PATTERN);

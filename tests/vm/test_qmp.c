@@ -91,6 +91,7 @@ static void test_what_is_no_message(void **state)
 		{ "{\"id\": \"1\", \"id\": \"2\", \"return\": 1}\n", "duplicate", KD_E_MALFORMED },
 		{ "\x1B[2Jevil\n", "?[2Jevil", KD_E_MALFORMED },
 		{ "{\"return\": 1e999}\n", "", KD_E_MALFORMED },
+		{ "{\"return\": 1}\x1D\n", "near '?'", KD_E_MALFORMED },
 	};
 
 	(void)state;
