@@ -46,13 +46,13 @@ KD_EXPORT const char *kd_library_version(void)
 	return KD_VERSION;
 }
 
-enum kd_status kd_error_set(struct kd_error *err, enum kd_status status, uint64_t where,
-			    const char *fmt, ...)
+void kd__error_fill(struct kd_error *err, enum kd_status status, uint64_t where, const char *fmt,
+		    ...)
 {
 	va_list ap;
 
 	if (!err)
-		return status;
+		return;
 	err->status = status;
 	err->nt_status = 0;
 	err->api = 0;
@@ -60,7 +60,6 @@ enum kd_status kd_error_set(struct kd_error *err, enum kd_status status, uint64_
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
-	return status;
 }
 
 enum kd_status kd_error_prefix(struct kd_error *err, enum kd_status status, const char *fmt, ...)

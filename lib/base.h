@@ -25,8 +25,14 @@
  * `return kd_error_set(err, KD_E_IO, 0, "cannot open %s: %s", path, strerror(errno));`
  * `where` is a stream or file offset or a target address; 0 when there is none.
  */
-enum kd_status kd_error_set(struct kd_error *err, enum kd_status status, uint64_t where,
-			    const char *fmt, ...) KD_PRINTF(4, 5);
+#define kd_error_set(err, status, ...)                                  \
+	({                                                              \
+		const enum kd_status kd__status = (status);             \
+		kd__error_fill((err), kd__status, __VA_ARGS__);         \
+		kd__status; /* the compiler sees that it is no KD_OK */ \
+	})
+void kd__error_fill(struct kd_error *err, enum kd_status status, uint64_t where, const char *fmt,
+		    ...) KD_PRINTF(4, 5);
 
 /* Put "prefix: " before the text that is already in *err; returns `status`. KD_OK: does nothing. */
 enum kd_status kd_error_prefix(struct kd_error *err, enum kd_status status, const char *fmt, ...)

@@ -190,11 +190,13 @@ static const struct kd__scheme *scheme_of(enum kd_endpoint_kind kind)
 static enum kd_status set_path(struct parser *p, const struct kd__scheme *scheme, size_t at,
 			       const char *path, struct kd_endpoint *ep)
 {
-	if (strlen(path) > scheme->path_max)
+	size_t size = strlen(path);
+
+	if (size > scheme->path_max || size >= sizeof ep->path)
 		return kd_error_set(p->err, KD_E_SYNTAX, at,
 				    "the path at column %zu has %zu bytes; %s: takes at most %zu",
-				    at + 1, strlen(path), scheme->name, scheme->path_max);
-	snprintf(ep->path, sizeof ep->path, "%s", path);
+				    at + 1, size, scheme->name, scheme->path_max);
+	memcpy(ep->path, path, size + 1);
 	return KD_OK;
 }
 

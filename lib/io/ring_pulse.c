@@ -32,7 +32,7 @@ static enum kd_ring_finding feel(struct kd_ring_pulse *p)
 	pthread_mutex_lock(&p->lock);
 	status = kd_ring_host_beat(p->host, &p->memory);
 	pthread_mutex_unlock(&p->lock);
-	return status == KD_OK ? KD_RING_FINE
+	return status == KD_OK        ? KD_RING_FINE
 	       : status == KD_E_RESET ? KD_RING_WENT_BACK
 				      : KD_RING_GUEST_LEFT;
 }

@@ -15,7 +15,8 @@
 enum kd_ring_finding { KD_RING_FINE, KD_RING_WENT_BACK, KD_RING_GUEST_LEFT };
 
 struct kd_ring_pulse {
-	struct kd_ring_host *host; /* borrowed between start and stop; under `lock` where it says so */
+	struct kd_ring_host
+		*host; /* borrowed between start and stop; under `lock` where it says so */
 	struct kd_ring_memory memory;
 	pthread_t thread;
 	pthread_mutex_t lock; /* for whoever attaches anew while the pulse goes on */

@@ -163,6 +163,13 @@ static ULONG64 stack_overflow(ULONG64 argument)
 	return DemoRecursion(1, ~0u);
 }
 
+static ULONG64 call_work(ULONG64 argument)
+{
+	for (ULONG64 i = 0; i < argument; i++)
+		DemoLastWork = DemoWork((ULONG)i, 1);
+	return argument;
+}
+
 static COMMAND *const commands[DemoCommandCount] = {
 	[DemoReadFaultHandled] = read_fault_handled,
 	[DemoReadFaultUnhandled] = read_fault_unhandled,
@@ -183,6 +190,7 @@ static COMMAND *const commands[DemoCommandCount] = {
 	[DemoIllegalInstruction] = illegal_instruction,
 	[DemoStackOverflow] = stack_overflow,
 	[DemoKillProgram] = kill_program,
+	[DemoCallWork] = call_work,
 };
 
 ULONG64 DemoRun(DEMO_COMMAND Command, ULONG64 Argument)

@@ -32,7 +32,8 @@ typedef enum _DEMO_COMMAND {
 	DemoIllegalInstruction = 17, /* ud2 inside ExTryCall */
 	DemoStackOverflow = 18,      /* recursion without end: double fault, bugcheck 7F */
 	DemoKillProgram = 19,        /* end worker.exe (argument 0) or pinger.exe (1); NTSTATUS */
-	DemoCommandCount = 20,
+	DemoCallWork = 20,           /* call DemoWork DemoArgument times; result = calls */
+	DemoCommandCount = 21,
 } DEMO_COMMAND;
 
 extern volatile ULONG DemoCommand;
