@@ -46,7 +46,8 @@ static void *be_guest(void *context)
 		i++;
 	}
 	for (unsigned i = 0; i < STREAM;)
-		if (kd_ring_guest_send(&guest, &m, QUESTION, payload, 0, payload, STREAMED) == KD_OK)
+		if (kd_ring_guest_send(&guest, &m, QUESTION, payload, 0, payload, STREAMED) ==
+		    KD_OK)
 			i++;
 		else
 			pause_cpu();
@@ -87,8 +88,7 @@ int main(void)
 		take(&host, &m, payload);
 	seconds = now() - start;
 	printf("{\"name\": \"ring raw, stream\", \"bytes\": %llu, \"gb_per_s\": %.2f}\n",
-	       (unsigned long long)STREAM * STREAMED,
-	       (double)STREAM * STREAMED / seconds / 1e9);
+	       (unsigned long long)STREAM * STREAMED, (double)STREAM * STREAMED / seconds / 1e9);
 	pthread_join(thread, NULL);
 	return 0;
 }

@@ -25,7 +25,7 @@ enum {
 	SPIN_NS = 50000, /* after the last word of either side */
 	NAP_MS = 500,    /* asleep we look at the ring this often, whatever is heard */
 	QUERY_MS = 1000, /* between two questions where the ring is */
-	QUERIES_MAX = 5, /* on one connection: a guest that has a ring answers the first */
+	QUERIES_MAX = 3, /* on one connection: a guest that has a ring answers the first */
 	DETACH_MS = 100, /* for the guest to notice that we leave */
 };
 
