@@ -2,8 +2,9 @@
 /*
  * Guest RAM read directly, on each road that the VM offers (private RAM: the process only):
  *	bench_ram QMP-SOCKET
- * Random 4 KB pages all over RAM (what a walk of page tables and lists is made of), and all of it in
- * pieces of 1 MB. RAM is read once before the clock starts: its pages exist then. Prints JSON lines.
+ * Random 4 KB pages all over RAM (what a walk of page tables and lists is made of), and all of it
+ *in pieces of 1 MB. RAM is read once before the clock starts: its pages exist then. Prints JSON
+ *lines.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@ static uint32_t next_random(uint64_t *state)
 }
 
 /* Bytes of RAM read in one pass over all ranges; what they add up to keeps the copy alive. */
-static uint64_t read_all(struct kd_guest_ram *ram, uint8_t *buffer, uint64_t *sum)
+static uint64_t read_all(struct kd_guest_ram *ram, uint8_t *buffer, uint64_t piece, uint64_t *sum)
 {
 	const struct kd_ram_layout *l = kd_guest_ram_info(ram).layout;
 	struct kd_error err = { 0 };
@@ -39,8 +40,8 @@ static uint64_t read_all(struct kd_guest_ram *ram, uint8_t *buffer, uint64_t *su
 	for (size_t i = 0; i < l->n_ranges; i++) {
 		const struct kd_ram_range *r = &l->ranges[i];
 
-		for (uint64_t at = 0; at < r->size; at += PIECE) {
-			size_t n = (size_t)KD_MIN(r->size - at, (uint64_t)PIECE);
+		for (uint64_t at = 0; at < r->size; at += piece) {
+			size_t n = (size_t)KD_MIN(r->size - at, piece);
 
 			if (kd_guest_ram_read(ram, r->start + at, buffer, n, NULL, &err) != KD_OK)
 				die("read", &err);
@@ -51,15 +52,15 @@ static uint64_t read_all(struct kd_guest_ram *ram, uint8_t *buffer, uint64_t *su
 	return bytes;
 }
 
-static void print(const struct kd_guest_ram *ram, const char *road, const char *what, uint64_t reads, uint64_t bytes, double seconds,
-		  uint64_t sum)
+static void print(const struct kd_guest_ram *ram, const char *road, const char *what,
+		  uint64_t reads, uint64_t bytes, double seconds, uint64_t sum)
 {
 	printf("{\"name\": \"%s RAM, %s, %s\", \"reads\": %" PRIu64 ", \"bytes\": %" PRIu64
 	       ", \"seconds\": %.3f, \"reads_per_s\": %.0f, \"gb_per_s\": %.2f, \"sum\": %" PRIu64
 	       "}\n",
-	       kd_guest_ram_info(ram).layout->backends[0].is_shared ? "shared" : "private", road, what,
-	       reads, bytes, seconds, (double)reads / seconds,
-	       (double)bytes / seconds / 1e9, sum);
+	       kd_guest_ram_info(ram).layout->backends[0].is_shared ? "shared" : "private", road,
+	       what, reads, bytes, seconds, (double)reads / seconds, (double)bytes / seconds / 1e9,
+	       sum);
 	fflush(stdout);
 }
 
@@ -68,7 +69,7 @@ static void bench_linear(struct kd_guest_ram *ram, const char *road, uint8_t *bu
 	uint64_t sum = 0, bytes = 0, reads = 0, start = kd_now_ns(), now;
 
 	do {
-		uint64_t n = read_all(ram, buffer, &sum);
+		uint64_t n = read_all(ram, buffer, PIECE, &sum);
 
 		bytes += n;
 		reads += (n + PIECE - 1) / PIECE;
@@ -114,7 +115,7 @@ static void bench_road(struct kd_qmp *q, const struct kd_qemu_id *id, enum kd_ra
 		exit(1);
 	if (kd_guest_ram_open(q, id, road, kd_deadline_after_ms(LIMIT_MS), NULL, NULL, &ram,
 			      &err) == KD_OK) {
-		read_all(ram, buffer, &sum);
+		read_all(ram, buffer, PAGE, &sum);
 		bench_random(ram, name, buffer);
 		bench_linear(ram, name, buffer);
 	} else if (err.status != KD_E_UNSUPPORTED) {
