@@ -31,7 +31,7 @@ static uint32_t next_random(uint64_t *state)
 }
 
 /* Bytes of RAM read in one pass over all ranges; what they add up to keeps the copy alive. */
-static uint64_t read_all(struct kd_guest_ram *ram, uint8_t *buffer, uint64_t *sum)
+static uint64_t read_all(struct kd_guest_ram *ram, uint8_t *buffer, uint64_t piece, uint64_t *sum)
 {
 	const struct kd_ram_layout *l = kd_guest_ram_info(ram).layout;
 	struct kd_error err = { 0 };
@@ -40,8 +40,8 @@ static uint64_t read_all(struct kd_guest_ram *ram, uint8_t *buffer, uint64_t *su
 	for (size_t i = 0; i < l->n_ranges; i++) {
 		const struct kd_ram_range *r = &l->ranges[i];
 
-		for (uint64_t at = 0; at < r->size; at += PIECE) {
-			size_t n = (size_t)KD_MIN(r->size - at, (uint64_t)PIECE);
+		for (uint64_t at = 0; at < r->size; at += piece) {
+			size_t n = (size_t)KD_MIN(r->size - at, piece);
 
 			if (kd_guest_ram_read(ram, r->start + at, buffer, n, NULL, &err) != KD_OK)
 				die("read", &err);
@@ -69,7 +69,7 @@ static void bench_linear(struct kd_guest_ram *ram, const char *road, uint8_t *bu
 	uint64_t sum = 0, bytes = 0, reads = 0, start = kd_now_ns(), now;
 
 	do {
-		uint64_t n = read_all(ram, buffer, &sum);
+		uint64_t n = read_all(ram, buffer, PIECE, &sum);
 
 		bytes += n;
 		reads += (n + PIECE - 1) / PIECE;
@@ -115,7 +115,7 @@ static void bench_road(struct kd_qmp *q, const struct kd_qemu_id *id, enum kd_ra
 		exit(1);
 	if (kd_guest_ram_open(q, id, road, kd_deadline_after_ms(LIMIT_MS), NULL, NULL, &ram,
 			      &err) == KD_OK) {
-		read_all(ram, buffer, &sum);
+		read_all(ram, buffer, PAGE, &sum);
 		bench_random(ram, name, buffer);
 		bench_linear(ram, name, buffer);
 	} else if (err.status != KD_E_UNSUPPORTED) {

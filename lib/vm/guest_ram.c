@@ -11,8 +11,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "lib/vm/fault_guard.h"
-
 enum { ALIVE_NS = 1000000, SMALL_SIZE = 4096 };
 
 /* --- opening --- */
@@ -247,11 +245,7 @@ static size_t read_piece(struct kd_guest_ram *ram, const struct kd_ram_range *r,
 	if (ram->road == KD_RAM_PROCESS)
 		return kd__guest_process_copy(ram, b->host_address + offset, buffer, size, false,
 					      err);
-	if (!b->can_shrink) {
-		memcpy(buffer, b->memory + offset, size);
-		return size;
-	}
-	done = kd__guarded_copy(buffer, b->memory + offset, size);
+	done = kd__ram_copy(b, offset, buffer, size);
 	if (done < size)
 		kd_error_set(err, KD_E_IO, address + done,
 			     "the file of the VM's RAM (%.40s) was truncated",

@@ -36,6 +36,12 @@ enum kd_status kd__ram_map(const struct kd_qemu_id *id, const struct kd_ram_back
 			   struct kd__ram_backing *backing, struct kd_error *err);
 void kd__ram_unmap(struct kd__ram_backing *backing);
 
+/*
+ * Copy `size` bytes at `offset` of a mapped backend; how many, from the start, there were: less
+ * than all only when the file was truncated. Large copies don't make pages that nobody touched yet.
+ */
+size_t kd__ram_copy(const struct kd__ram_backing *b, uint64_t offset, void *buffer, size_t size);
+
 /* Is reading the process' memory allowed? KD_E_DENIED, with the remedy; KD_E_CLOSED it ended. */
 enum kd_status kd__ram_try_process(const struct kd_qemu_id *id, uint64_t host_address,
 				   struct kd_error *err);

@@ -263,6 +263,53 @@ static void test_twins(void **state)
 	vm_stop(&vm);
 }
 
+/* 512-byte blocks that the memfd of the VM's RAM has. */
+static uint64_t blocks_of_memfd(pid_t pid)
+{
+	uint64_t blocks = 0;
+
+	for (int fd = 3; fd < 64 && !blocks; fd++) {
+		const char *path = io_text("/proc/%d/fd/%d", (int)pid, fd);
+		char target[128] = "";
+		struct stat st;
+
+		if (readlink(path, target, sizeof target - 1) > 0 && stat(path, &st) == 0 &&
+		    !strncmp(target, "/memfd:", 7))
+			blocks = (uint64_t)st.st_blocks;
+	}
+	return blocks;
+}
+
+/* A look at all of RAM does not make the pages that the guest never touched. */
+static void test_untouched_pages_stay_so(void **state)
+{
+	static uint8_t got[PATTERN], zero[PATTERN];
+	struct kd_guest_ram *ram;
+	uint64_t before;
+	struct vm vm;
+
+	(void)state;
+	NEED_QEMU();
+	vm = start(MEMFD, "512");
+	ram = open_ram(&vm, KD_RAM_MAPPED);
+	before = blocks_of_memfd(vm.child.pid);
+	assert_in_range(before, PATTERN / 512, MB(16) / 512);
+	for (uint64_t at = MB(1); at < MB(512); at += PATTERN) {
+		assert_status(KD_OK, kd_guest_ram_read(ram, at, got, PATTERN, NULL, &err));
+		assert_memory_equal(got, at == MB(2) ? pattern : zero, PATTERN);
+	}
+	/* Pieces of what is there and what is not, in any order. */
+	assert_status(KD_OK, kd_guest_ram_read(ram, MB(2) - 70000, got, 140000, NULL, &err));
+	assert_memory_equal(got, zero, 70000);
+	assert_memory_equal(got + 70000, pattern, 70000);
+	assert_status(KD_OK, kd_guest_ram_read(ram, MB(3) - 70000, got, 140000, NULL, &err));
+	assert_memory_equal(got, pattern + PATTERN - 70000, 70000);
+	assert_memory_equal(got + 70000, zero, 70000);
+	assert_int_equal(blocks_of_memfd(vm.child.pid), before);
+	kd_guest_ram_close(ram);
+	vm_stop(&vm);
+}
+
 /* --- life --- */
 
 static void test_the_vm_ends(void **state)
@@ -670,6 +717,7 @@ int main(void)
 		cmocka_unit_test(test_both_roads),
 		cmocka_unit_test(test_private_ram_is_explained),
 		cmocka_unit_test(test_twins),
+		cmocka_unit_test(test_untouched_pages_stay_so),
 		cmocka_unit_test(test_the_vm_ends),
 		cmocka_unit_test(test_refresh_after_the_firmware_ran),
 		cmocka_unit_test(test_the_file_shrinks),
