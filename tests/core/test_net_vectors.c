@@ -365,7 +365,8 @@ static void test_break_in_and_reset(void **state)
 	};
 	kd_net_link_break_in(kd_net_link(&n), 1);
 	must_say(&n, "V6 break-in", target_at());
-	/* A target with ids of its own: RESET instead of an ACK, and the packet is to come again. */
+	/* A target with ids of its own: RESET instead of an ACK, and the packet is to come again.
+	 */
 	must_take(&n, "V9 state change", target_at());
 	assert_int_equal(kd_net_link_counters(kd_net_link(&n))->rx_packets, 0);
 	must_say(&n, "V7 RESET of the debugger", target_at());
