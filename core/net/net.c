@@ -73,9 +73,15 @@ struct kd_net_event *kd__net_event(struct kd_net *n, enum kd_net_event_kind kind
 	return &n->events[i];
 }
 
-static bool has_events(const struct kd_net *n)
+/* Nothing may happen now: the owner has not heard yet what happened before. */
+static bool is_waiting(const struct kd_net *n)
 {
-	return n->n_events || n->link.n_events;
+	return n->n_events || n->link.n_events || n->is_held;
+}
+
+void kd_net_hold(struct kd_net *n, bool is_held)
+{
+	n->is_held = is_held;
 }
 
 bool kd_net_next_event(struct kd_net *n, struct kd_net_event *event_ret)
@@ -114,6 +120,8 @@ static void take_body(struct kd_net *n, const struct kd_net_datagram *d)
 	uint8_t ip[4];
 
 	if (is_target(n) || kd_net_check_decode(ip, d->body, d->size) != KD_OK) {
+		if (n->cfg.tap)
+			n->cfg.tap(n->cfg.tap_context, is_target(n), d->body, d->size);
 		kd_net_link_feed(&n->link, d->body, d->size, n->now);
 		return;
 	}
@@ -156,7 +164,7 @@ static enum kd_status take(struct kd_net *n, const struct kd_net_address *from,
 		s = open_data(n, bytes, size, &d, &i);
 	if (s != KD_OK)
 		return s;
-	if (has_events(n))
+	if (is_waiting(n))
 		return KD_E_BUSY;
 	n->now = now;
 	if (d.is_to_target != is_target(n)) {
@@ -294,6 +302,16 @@ const uint8_t *kd_net_next_output(struct kd_net *n, struct kd_net_address *to_re
 	return n->tx;
 }
 
+static void link_sent(struct kd_net *n)
+{
+	size_t size;
+	const uint8_t *packet = kd_net_link_next_output(&n->link, &size);
+
+	if (n->cfg.tap && packet)
+		n->cfg.tap(n->cfg.tap_context, !is_target(n), packet, size);
+	kd_net_link_output_done(&n->link, n->now);
+}
+
 void kd_net_output_done(struct kd_net *n, uint64_t now)
 {
 	enum kd_net_out out = n->out;
@@ -309,7 +327,7 @@ void kd_net_output_done(struct kd_net *n, uint64_t now)
 	else if (out == KD_NET_OUT_CHECK)
 		n->check_wanted = false;
 	else
-		kd_net_link_output_done(&n->link, now);
+		link_sent(n);
 }
 
 /* --- the clock --- */
@@ -324,7 +342,7 @@ uint64_t kd_net_deadline(const struct kd_net *n)
 
 void kd_net_timeout(struct kd_net *n, uint64_t now)
 {
-	if (has_events(n))
+	if (is_waiting(n))
 		return;
 	n->now = now;
 	kd_net_link_timeout(&n->link, now);

@@ -33,6 +33,12 @@ struct kd_net_config {
 	uint64_t ask_gap;
 	/* Debugger: a response that nothing confirmed is trusted to have arrived: 500 ms. */
 	uint64_t trust_wait;
+	/*
+	 * NULL, or told of each KD packet (without trailer) and break-in byte that passed, in
+	 * either direction: for recordings. Must not call this object.
+	 */
+	void (*tap)(void *context, bool is_to_target, const uint8_t *packet, size_t size);
+	void *tap_context;
 	/* The rest is the target's. Between pokes: 3 s. */
 	uint64_t poke_gap;
 	uint8_t version;
@@ -115,6 +121,12 @@ enum kd_status kd_net_feed(struct kd_net *n, const struct kd_net_address *from,
 enum kd_status kd_net_feed_any(struct kd_net *const nets[], size_t n_nets,
 			       const struct kd_net_address *from, const uint8_t *bytes, size_t size,
 			       uint64_t now, size_t *index_ret);
+
+/*
+ * Held: feed says KD_E_BUSY and timeout does nothing, so that the payload of the last event stays
+ * valid while others read the same port.
+ */
+void kd_net_hold(struct kd_net *n, bool is_held);
 
 /* False: nothing waits. Pointers are valid until the next feed, timeout, next_event or restart. */
 bool kd_net_next_event(struct kd_net *n, struct kd_net_event *event_ret);

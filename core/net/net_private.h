@@ -41,6 +41,7 @@ struct kd_net {
 
 	struct kd_net_event events[KD_NET_N_EVENTS];
 	uint8_t event_head, n_events;
+	bool is_held;
 
 	/* [0]: the session; debugger: [1], [2]: offers, the younger one first. */
 	struct kd_net_session sessions[KD_NET_N_SESSIONS];
