@@ -26,7 +26,8 @@ static const struct option_spec specs[] = {
 	{ "-k", NULL, "ENDPOINT", TEXT, AT(endpoint), NULL,
 	  "Where the target's debug port is: unix:/path, tcp:host:port, serial:/dev/ttyS0,baud=115200, "
 	  "pty:/dev/pts/3, replay:file.pcapng, or what WinDbg takes: com:port=/dev/ttyS0,baud=115200, "
-	  "com:pipe,port=/path, com:ipport=1234,port=host. Default: $_NT_DEBUG_PORT." },
+	  "com:pipe,port=/path, com:ipport=1234,port=host, net:port=50000,key=w.x.y.z. Default: "
+	  "$_NT_DEBUG_PORT." },
 	{ "-c", NULL, "COMMANDS", COMMANDS, AT(commands), NULL,
 	  "Commands to run at the first stop, separated by `;`. Several -c run one after another." },
 	{ "-cf", NULL, "FILE", TEXT, AT(script), NULL,
@@ -69,7 +70,11 @@ static const struct option_spec specs[] = {
 	{ NULL, "--config", "FILE", TEXT, AT(config), NULL,
 	  "The configuration file. Default: $XDG_CONFIG_HOME/openkd/config." },
 	{ "-w", NULL, "FILE", TEXT, AT(output), NULL,
-	  "kd decode: write the decoded stream there instead of to standard output." },
+	  "kd decode: write the decoded stream there instead of to standard output. With --key and a "
+	  "name that ends in .pcapng: write the decrypted packets there as a recording." },
+	{ NULL, "--key", "KEY", TEXT, AT(key), NULL,
+	  "kd decode: the file is a capture of KDNET, and this is the target's key (w.x.y.z). What "
+	  "could not be decoded is said, and why." },
 	{ "-h", "--help", NULL, FLAG, AT(help), NULL, "Print this." },
 	{ "-version", "--version", NULL, FLAG, AT(version), NULL, "Print the version." },
 	{ NULL, "--help-rst", NULL, FLAG, AT(help_rst), NULL,
@@ -247,7 +252,7 @@ bool options_parse(struct options *o, int argc, char **argv, char *message_ret, 
 /* --- help --- */
 
 static const char usage[] = "kd [OPTIONS] (-k ENDPOINT | TARGET)\n"
-			    "kd decode FILE.pcapng [--json] [-w FILE]\n";
+			    "kd decode FILE.pcapng [--key KEY] [--json] [-w FILE]\n";
 
 static void wrap(FILE *to, const char *text, int indent, int column, int width)
 {
@@ -360,7 +365,7 @@ void options_help_rst(FILE *to)
 		"use)\n"
 		"breakpoints are removed and the target runs on.\n\n"
 		"``kd decode`` prints a session recorded with ``--record``, message by "
-		"message.\n\n");
+		"message; with ``--key`` a capture of KDNET.\n\n");
 	rst_title(to, "OPTIONS", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(specs); i++) {
 		char head[80];
@@ -386,5 +391,6 @@ void options_help_rst(FILE *to)
 		    "    kd -k com:pipe,port=/tmp/win10.sock -y ~/symbols\n"
 		    "    kd -k unix:/tmp/win10.sock -c \"bp nt!NtCreateFile; g; k; q\"\n"
 		    "    kd win10 --json -c \"lm; !process 0 0; q\" | jq .data\n"
-		    "    kd decode session.pcapng\n");
+		    "    kd decode session.pcapng\n"
+		    "    kd decode --key 1.2.3.4 capture.pcapng -w plain.pcapng\n");
 }

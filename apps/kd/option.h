@@ -26,6 +26,7 @@ struct options {
 	const char *config;       /* --config */
 	const char *session_name; /* --session */
 	const char *output;       /* decode: -w */
+	const char *key;          /* decode: --key */
 	bool initial_break, break_on_first_load, is_verbose, is_json, is_read_only, keep_going;
 	bool no_fifo_fix, help, version, help_rst, help_commands;
 	unsigned timeout_ms, connect_timeout_ms, wait_timeout_ms; /* 0: not given */

@@ -56,7 +56,16 @@ bool server_name_is_good(const char *name)
 void server_name_from(const char *endpoint, char *name, size_t size)
 {
 	size_t n = 0;
+	char net[32];
 
+	/* A key must not become part of a file's name: only the port may. */
+	if (strncasecmp(endpoint, "net:", 4) == 0) {
+		const char *port = strcasestr(endpoint, "port=");
+
+		snprintf(net, sizeof(net), "net-%.5s", port ? port + 5 : "");
+		net[4 + strspn(net + 4, "0123456789")] = '\0';
+		endpoint = net;
+	}
 	/* The end says more than the beginning: paths. */
 	if (strlen(endpoint) > 40)
 		endpoint += strlen(endpoint) - 40;

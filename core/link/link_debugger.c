@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How a debugger receives: docs/protocol/link.md, "Debugger". */
+#include "core/link/implied.h"
 #include "core/link/link_internal.h"
-
-#include "core/wire/api.h"
 
 enum {
 	/* So many duplicates over so many ack_waits say that the ids have come apart. */
@@ -10,66 +9,19 @@ enum {
 	DUPLICATES_WAITS = 8,
 	/* The checksum does not cover the id: one strange id may be damage, a second is not. */
 	ODD_MAX = 2,
-	API_SIZE = 4,
 };
 
-static bool is_stop(uint16_t type)
-{
-	return type == KD_PACKET_STATE_CHANGE64 || type == KD_PACKET_STATE_CHANGE32;
-}
-
-/* FNV-1a: to know a state change again when replies came in between. */
-static uint32_t stop_hash(const uint8_t *payload, size_t size)
-{
-	uint32_t hash = 0x811C9DC5u;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ payload[i]) * 0x01000193u;
-	return hash;
-}
-
-static uint16_t outstanding_type(const struct kd_link *l)
-{
-	return kd_get16(l->tx + 4);
-}
-
-/* API number of the outstanding request, or 0. */
-static uint32_t outstanding_api(const struct kd_link *l)
-{
-	if (outstanding_type(l) != KD_PACKET_STATE_MANIPULATE || kd_get16(l->tx + 6) < API_SIZE)
-		return 0;
-	return kd_get32(l->tx + KD_HDR_SIZE);
-}
-
-/* Continue and its like: what comes next comes from a target that took the request. */
-static bool is_ack_only(uint32_t api)
-{
-	const struct kd_api_info *info = kd_api_find(api);
-
-	return info && info->answered != KD_ANSWERED_REPLY;
-}
-
-/*
- * Does this new packet prove that our outstanding one arrived, though its ACK has not? A reply
- * proves its request. Whatever a target says after a continue or an answer to its prompt proves
- * that, unless it only repeats its state change or prompt. A state change proves nothing about
- * other requests: the target may have been reset.
- */
 static bool is_implied_ack(const struct kd_link *l, const struct kd_packet_hdr *hdr,
 			   const uint8_t *payload)
 {
-	uint32_t api = outstanding_api(l);
+	bool is_same_stop = false;
 
 	if (!l->tx_copies || (!l->tx_outstanding && !l->tx_cancelled))
 		return false;
-	if (outstanding_type(l) != KD_PACKET_STATE_MANIPULATE)
-		return !kd__link_is_repeat(l, hdr, payload);
-	if (api && hdr->type == KD_PACKET_STATE_MANIPULATE)
-		return hdr->length >= API_SIZE && kd_get32(payload) == api;
-	if (!is_ack_only(api))
-		return false;
-	return !is_stop(hdr->type) || !l->stop_valid ||
-	       l->stop_hash != stop_hash(payload, hdr->length);
+	if (l->stop_valid && kd__packet_is_stop(hdr->type))
+		is_same_stop = l->stop_hash == kd__stop_hash(payload, hdr->length);
+	return kd__packet_implies_ack(l->tx, hdr, payload, kd__link_is_repeat(l, hdr, payload),
+				      is_same_stop);
 }
 
 static void accept_data(struct kd_link *l, const struct kd_packet_hdr *hdr, const uint8_t *payload)
@@ -78,7 +30,7 @@ static void accept_data(struct kd_link *l, const struct kd_packet_hdr *hdr, cons
 		l->counters.implicit_acks++;
 		kd__link_acked(l);
 	}
-	if (is_stop(hdr->type)) {
+	if (kd__packet_is_stop(hdr->type)) {
 		/*
 		 * It listens now, and what we sent before it stopped has been read or eaten: the
 		 * RESET that attaching needs does not have to keep its distance.
@@ -87,7 +39,7 @@ static void accept_data(struct kd_link *l, const struct kd_packet_hdr *hdr, cons
 		if (!l->is_synced)
 			l->reset_sent = l->reset_pending = false;
 		l->stop_valid = true;
-		l->stop_hash = stop_hash(payload, hdr->length);
+		l->stop_hash = kd__stop_hash(payload, hdr->length);
 	}
 	kd__link_accept(l, hdr, payload);
 	/* Held back since the answer to our RESET: now the target listens. */

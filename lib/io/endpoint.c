@@ -13,10 +13,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/crypto.h>
+
+#include "lib/io/net_crypto.h"
 #include "lib/io/private_dir.h"
 #include "lib/io/transport_private.h"
 
 enum { PART_SIZE = KD_ENDPOINT_PATH_SIZE, BAUD_MAX = 20000000, RESETS_MAX = 1000000 };
+
+#define ADDRESS_BYTES "0123456789abcdefABCDEF.:"
 
 struct parser {
 	const char *text;
@@ -392,6 +397,82 @@ static enum kd_status parse_com(struct parser *p, const struct kd__scheme *schem
 	return s == KD_E_NOT_FOUND ? com_finish(p, &com, ep) : s;
 }
 
+/* --- WinDbg's net: --- */
+
+/* Nothing is quoted here: any part may be the key, mistyped. */
+static enum kd_status net_complain(const struct parser *p, enum kd_status status, const char *why)
+{
+	return kd_error_set(p->err, status, p->part_at, "%s, at column %zu of the net: endpoint",
+			    why, p->part_at + 1);
+}
+
+static enum kd_status net_key(struct parser *p, const char *value, struct kd_endpoint *ep)
+{
+	struct kd_net_keys keys;
+	enum kd_status s = kd_net_key_from_text(value, &keys, p->err);
+
+	OPENSSL_cleanse(&keys, sizeof keys);
+	if (s != KD_OK) {
+		if (p->err)
+			p->err->where = p->part_at;
+		return s;
+	}
+	snprintf(ep->key, sizeof ep->key, "%s", value);
+	return KD_OK;
+}
+
+static enum kd_status net_option(struct parser *p, const char *value, struct kd_endpoint *ep)
+{
+	uint32_t port;
+
+	if (strcmp(p->part, "key") == 0 && value)
+		return net_key(p, value, ep);
+	if (strcmp(p->part, "port") == 0 && value) {
+		if (!parse_number(value, 1, UINT16_MAX, &port))
+			return net_complain(p, KD_E_SYNTAX, "port= wants a number from 1 to 65535");
+		ep->port = (uint16_t)port;
+		return KD_OK;
+	}
+	if (strcmp(p->part, "bind") == 0 && value) {
+		if (!*value || strlen(value) > 45 || strspn(value, ADDRESS_BYTES) != strlen(value))
+			return net_complain(p, KD_E_SYNTAX,
+					    "bind= wants an IP address of this machine");
+		snprintf(ep->path, sizeof ep->path, "%s", value);
+		return KD_OK;
+	}
+	if (strcmp(p->part, "target") == 0)
+		return net_complain(p, KD_E_UNSUPPORTED,
+				    "target=: a target that is called is not supported; let it "
+				    "call (bcdedit /dbgsettings net hostip:... without it here)");
+	return net_complain(p, KD_E_SYNTAX, "not an option: port=, key= and bind= are");
+}
+
+static enum kd_status parse_net(struct parser *p, const struct kd__scheme *scheme,
+				struct kd_endpoint *ep)
+{
+	enum kd_status s;
+
+	p->at = strlen(scheme->name) + 1;
+	while ((s = next_part(p)) == KD_OK) {
+		const char *value = cut_value(p);
+
+		s = net_option(p, value, ep);
+		if (s != KD_OK)
+			return s;
+	}
+	p->part_at = p->at;
+	if (s != KD_E_NOT_FOUND)
+		return s;
+	if (!ep->port)
+		return net_complain(p, KD_E_SYNTAX,
+				    "port= is missing, as in net:port=50000,key=...");
+	if (!ep->key[0])
+		return net_complain(p, KD_E_SYNTAX,
+				    "key= is missing: the four words that bcdedit /dbgsettings "
+				    "shows in the target");
+	return KD_OK;
+}
+
 /* --- the whole --- */
 
 static const struct kd__scheme *find_scheme(const char *text)
@@ -415,7 +496,7 @@ static enum kd_status unknown_scheme(const char *text, struct kd_error *err)
 				    text, text);
 	return kd_error_set(err, KD_E_SYNTAX, 0,
 			    "\"%.*s\" at column 1 is no transport: unix:, tcp:, serial:, pty:, "
-			    "replay: and WinDbg's com: are",
+			    "replay: and WinDbg's com: and net: are",
 			    (int)KD_MIN(strcspn(text, ":,"), 40), text);
 }
 
@@ -448,6 +529,8 @@ enum kd_status kd_endpoint_parse(const char *text, struct kd_endpoint *ep_ret, s
 	ep.kind = scheme->kind;
 	if (scheme->body == KD__BODY_WINDBG_COM) {
 		s = parse_com(&p, scheme, &ep);
+	} else if (scheme->body == KD__BODY_NET) {
+		s = parse_net(&p, scheme, &ep);
 	} else {
 		if (scheme->options & KD__OPTION_BAUD)
 			ep.baud = KD_BAUD_DEFAULT;
@@ -459,6 +542,7 @@ enum kd_status kd_endpoint_parse(const char *text, struct kd_endpoint *ep_ret, s
 	}
 	if (s == KD_OK)
 		*ep_ret = ep;
+	OPENSSL_cleanse(p.part, sizeof p.part);
 	return s;
 }
 
@@ -506,6 +590,8 @@ size_t kd_endpoint_text(const struct kd_endpoint *ep, char *text, size_t size)
 	bool has_brackets = has_port && strchr(ep->path, ':');
 
 	put(&o, "%s:%s", scheme->name, has_brackets ? "[" : "");
+	if (ep->kind == KD_ENDPOINT_NET)
+		put(&o, "port=%u%s", ep->port, ep->path[0] ? ",bind=" : "");
 	put_escaped(&o, ep->path);
 	if (has_port)
 		put(&o, "%s:%u", has_brackets ? "]" : "", ep->port);

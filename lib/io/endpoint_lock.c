@@ -72,6 +72,9 @@ static void lock_name(const char *id, char *out, size_t size)
 
 static bool needs_lock(const struct kd_endpoint *ep)
 {
+	/* A UDP port is its own lock. */
+	if (ep->kind == KD_ENDPOINT_NET)
+		return false;
 	return ep->kind != KD_ENDPOINT_REPLAY && ep->kind != KD_ENDPOINT_TCP_LISTEN && ep->path[0];
 }
 

@@ -11,6 +11,7 @@ enum kd__body {
 	KD__BODY_OPTIONAL_PATH, /* as before, or nothing */
 	KD__BODY_HOST_PORT,     /* host:port, port not 0 */
 	KD__BODY_HOST_ANY_PORT, /* host:port, port 0 for any */
+	KD__BODY_NET,           /* no body: port=, key= and bind= */
 	KD__BODY_WINDBG_COM,    /* no body: options only, which choose the kind */
 	KD__BODY_REFUSED,       /* known, but not ours */
 };

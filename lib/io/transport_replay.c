@@ -16,6 +16,7 @@
 
 #include "core/link/link.h"
 #include "lib/io/packet_scan.h"
+#include "lib/io/net_record.h"
 #include "lib/io/pcapng.h"
 #include "lib/io/recording.h"
 #include "lib/io/transport_private.h"
@@ -211,6 +212,13 @@ static void note_interface(struct replay *r, const struct kd_pcapng_packet *p)
 		r->base.info.is_vm_socket = !strncmp(name, "unix", 4) || !strncmp(name, "tcp", 3);
 }
 
+static bool is_of_datagrams(const struct replay *r, const struct kd_pcapng_packet *p)
+{
+	const char *name = kd_pcapng_interface_name(r->reader, p->interface_id);
+
+	return name && strncmp(name, KD__RECORDING_NET, strlen(KD__RECORDING_NET)) == 0;
+}
+
 /* The reader's bytes stay where they are until the next block is asked for. */
 static enum kd_status next_block(struct replay *r, struct kd_error *err)
 {
@@ -229,6 +237,11 @@ static enum kd_status next_block(struct replay *r, struct kd_error *err)
 		return end(r, s, why.text, err);
 	if (p.link_type != KD_LINKTYPE_USER0)
 		return KD_OK;
+	if (is_of_datagrams(r, &p))
+		return end(r, KD_E_UNSUPPORTED,
+			   "a KDNET session: its ids are not those of a stream, it can be "
+			   "decoded but not played",
+			   err);
 	note_interface(r, &p);
 	if (p.size == 0)
 		return take_marker(r, &p, err);

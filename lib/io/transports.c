@@ -17,8 +17,6 @@ enum {
 	STREAM_OPTIONS = KD__OPTION_RECONNECT | KD__OPTION_RESETS,
 };
 
-#define COMES_WITH_KDNET \
-	"KDNET comes with a later version of OpenKD; use the VM's serial port (unix:, tcp:)"
 #define NO_SUCH_CABLE                                                                          \
 	"this cable needs Windows hosts; use a serial port (serial:, com:port=...) or a VM's " \
 	"(unix:)"
@@ -46,6 +44,8 @@ const struct kd__scheme kd__schemes[] = {
 	{ "replay", KD_ENDPOINT_REPLAY, KD__BODY_PATH, 0, PATH_MAX_LENGTH,
 	  kd__replay_create, "replay:session.pcapng",
 	  "replay:FILE                     play a recorded session back" },
+	{ "net", KD_ENDPOINT_NET, KD__BODY_NET, 0, 0, NULL, "net:port=50000,key=1.2.3.4",
+	  "net:port=N,key=W.X.Y.Z          KDNET: wait for the target at a UDP port" },
 
 	/* What WinDbg takes after -k. com: becomes one of the kinds above. */
 	{ "com", KD_ENDPOINT_SERIAL, KD__BODY_WINDBG_COM, STREAM_OPTIONS | KD__OPTION_BAUD, 0,
@@ -53,7 +53,6 @@ const struct kd__scheme kd__schemes[] = {
 	  "com:port=com1[,baud=N]          WinDbg's words for serial:\n"
 	  "com:pipe,port=PATH[,resets=0]   ... for unix:\n"
 	  "com:ipport=PORT,port=HOST       ... for tcp:" },
-	{ "net", 0, KD__BODY_REFUSED, 0, 0, NULL, COMES_WITH_KDNET, NULL },
 	{ "usb", 0, KD__BODY_REFUSED, 0, 0, NULL, NO_SUCH_CABLE, NULL },
 	{ "usb2", 0, KD__BODY_REFUSED, 0, 0, NULL, NO_SUCH_CABLE, NULL },
 	{ "1394", 0, KD__BODY_REFUSED, 0, 0, NULL, NO_SUCH_CABLE, NULL },
@@ -255,8 +254,11 @@ enum kd_status kd_transport_open(const struct kd_endpoint *ep,
 	struct kd_transport *t = NULL;
 	enum kd_status s = KD_OK;
 
-	while (scheme->kind != ep->kind || !scheme->create)
+	while (scheme->name && (scheme->kind != ep->kind || !scheme->create))
 		scheme++;
+	if (!scheme->name)
+		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
+				    "KDNET carries packets, not bytes: it can't be used here");
 	if (!options || !options->no_lock)
 		s = kd__endpoint_lock_take(ep, &lock, err);
 	if (s != KD_OK)

@@ -464,6 +464,17 @@ def test_record():
         check("actual" in done.stdout, "no fields with -v")
 
 
+def test_decode_net():
+    """kd decode --key: a key that is none, a file that is no capture; the key is not repeated"""
+    with Folder() as folder, Fake(folder) as target:
+        record = folder.path / "r.pcapng"
+        done = run_kd(folder, [*target.arguments, "--record", str(record), "-c", "q"])
+        for key, says in (("hush.2.3", "fourth word is missing"), ("hush.2.3.4", "no KDNET")):
+            done = run_kd(folder, ["decode", "--key", key, str(record)])
+            check(done.returncode == 1 and says in done.stderr, done.stderr)
+            check("hush" not in done.stderr + done.stdout, done.stderr)
+
+
 def test_round_trips():
     """-v tells what each command cost; neighbouring fields cost one request"""
     with Folder() as folder, Fake(folder, *(["--module", "m.sys"] * 5)) as target:

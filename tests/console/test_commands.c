@@ -163,6 +163,10 @@ static void test_names(void **state)
 	assert_false(server_name_is_good("a b"));
 	server_name_from("unix:/tmp/win10.sock", name, sizeof(name));
 	assert_string_equal(name, "unix-tmp-win10.sock");
+	server_name_from("net:key=secret.1.2.3,port=50000", name, sizeof(name));
+	assert_string_equal(name, "net-50000");
+	server_name_from("NET:port=5secret", name, sizeof(name));
+	assert_string_equal(name, "net-5");
 	server_name_from("///", name, sizeof(name));
 	assert_string_equal(name, "session");
 	server_name_from("com:pipe,port=/a/very/long/path/that/never/seems/to/end/win.sock", name,

@@ -264,7 +264,7 @@ static void revert(struct pair *p, const struct pair *snapshot)
 
 static void test_revert(void **state)
 {
-	struct pair *p = *state, *snapshot = malloc(sizeof *snapshot);
+	struct pair *p = *state, *snapshot = aligned_alloc(4096, (sizeof *p + 4095) / 4096 * 4096);
 
 	assert_non_null(snapshot);
 	attach(p);

@@ -165,9 +165,9 @@ static void test_nonsense_begins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON(test_breakpoints_go, setup),    ON(test_hard_coded, setup),
-		ON(test_hard_coded, setup_x86),    ON(test_step_is_forgotten, setup),
-		ON(test_fault_goes_on, setup),     ON(test_nonsense_begins, setup),
+		ON(test_breakpoints_go, setup), ON(test_hard_coded, setup),
+		ON(test_hard_coded, setup_x86), ON(test_step_is_forgotten, setup),
+		ON(test_fault_goes_on, setup),  ON(test_nonsense_begins, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

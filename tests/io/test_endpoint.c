@@ -119,8 +119,21 @@ static const struct {
 	{ "com:ipport=99999,port=h", KD_E_SYNTAX, 11, "not a port number" },
 	{ "com:ipport=123456789,port=h", KD_E_SYNTAX, 11, "not a port number" },
 	{ "com:ipport=5,port=", KD_E_SYNTAX, 18, "not a host name" },
-	{ "net:port=50000,key=1.2.3.4", KD_E_UNSUPPORTED, 0, "KDNET" },
-	{ "NET:port=50000", KD_E_UNSUPPORTED, 0, "unix:" },
+	{ "net:", KD_E_SYNTAX, 4, "port= is missing" },
+	{ "NET:port=50000", KD_E_SYNTAX, 14, "key= is missing" },
+	{ "net:key=1.2.3.4", KD_E_SYNTAX, 15, "port= is missing" },
+	{ "net:port=0,key=1.2.3.4", KD_E_SYNTAX, 4, "1 to 65535" },
+	{ "net:port=x,key=1.2.3.4", KD_E_SYNTAX, 4, "1 to 65535" },
+	{ "net:port=50000,key=1.2.3", KD_E_SYNTAX, 15, "the fourth word is missing" },
+	{ "net:port=50000,key=1.2.3.4.5", KD_E_SYNTAX, 15, "the fourth word should be the last" },
+	{ "net:port=50000,key=1.2..4", KD_E_SYNTAX, 15, "the third word is empty" },
+	{ "net:port=50000,key=1.!.3.4", KD_E_SYNTAX, 15, "the second word has a character" },
+	{ "net:port=50000,key=3w5e11264sgsg.2.3.4", KD_E_SYNTAX, 15, "the first word is larger" },
+	{ "net:port=50000,key", KD_E_SYNTAX, 15, "not an option" },
+	{ "net:port=50000,kez=1.2.3.4", KD_E_SYNTAX, 15, "not an option" },
+	{ "net:port=50000,key=1.2.3.4,bind=", KD_E_SYNTAX, 27, "bind= wants" },
+	{ "net:port=50000,key=1.2.3.4,bind=host", KD_E_SYNTAX, 27, "bind= wants" },
+	{ "net:port=50000,key=1.2.3.4,target=x", KD_E_UNSUPPORTED, 27, "let it call" },
 	{ "1394:channel=1", KD_E_UNSUPPORTED, 0, "serial" },
 	{ "usb:targetname=x", KD_E_UNSUPPORTED, 0, "serial" },
 	{ "exdi:CLSID={x}", KD_E_UNSUPPORTED, 0, "unix:" },
@@ -171,6 +184,64 @@ static void test_bad(void **state)
 		assert_says(bad[i].says);
 		assert_null(strchr(err.text, '\n'));
 	}
+}
+
+/* The canonical form of a net: endpoint shows no key, so it does not parse. */
+static void test_net(void **state)
+{
+	static const struct {
+		const char *text, *canonical;
+		struct kd_endpoint want;
+	} rows[] = {
+		{ "net:port=50000,key=1.z.10.3w5e11264sgsf",
+		  "net:port=50000",
+		  { .port = 50000, .key = "1.z.10.3w5e11264sgsf" } },
+		{ "NET:key=1.2.3.4,port=1,bind=127.0.0.1",
+		  "net:port=1,bind=127.0.0.1",
+		  { .port = 1, .key = "1.2.3.4", .path = "127.0.0.1" } },
+		{ "net:port=65535,bind=::1,key=0.0.0.0",
+		  "net:port=65535,bind=::1",
+		  { .port = 65535, .key = "0.0.0.0", .path = "::1" } },
+	};
+	char text[KD_ENDPOINT_TEXT_SIZE];
+	struct kd_transport *t;
+	struct kd_endpoint ep;
+
+	(void)state;
+	for (size_t i = 0; i < KD_ARRAY_LEN(rows); i++) {
+		assert_status(KD_OK, kd_endpoint_parse(rows[i].text, &ep, &err));
+		assert_int_equal(ep.kind, KD_ENDPOINT_NET);
+		assert_int_equal(ep.port, rows[i].want.port);
+		assert_string_equal(ep.path, rows[i].want.path);
+		assert_string_equal(ep.key, rows[i].want.key);
+		kd_endpoint_text(&ep, text, sizeof text);
+		assert_string_equal(text, rows[i].canonical);
+		assert_status(KD_E_UNSUPPORTED, kd_transport_open(&ep, NULL, &t, &err));
+	}
+}
+
+/* However a net: endpoint is mutilated: no message has a word of its key. */
+static void test_key_is_secret(void **state)
+{
+	static const char whole[] = "net:port=50000,key=secreta.secretb.secretc.secretd,bind=::1";
+	static const char damage[] = { ',', '.', '=', '!', ':', ' ', '\0', 'z', '\x01' };
+	char text[sizeof whole], shown[KD_ENDPOINT_TEXT_SIZE];
+	struct kd_endpoint ep;
+
+	(void)state;
+	/* The scheme's name itself may be shown: what is there is no key. */
+	for (size_t i = 4; i < sizeof whole - 1; i++)
+		for (size_t k = 0; k < KD_ARRAY_LEN(damage); k++) {
+			memcpy(text, whole, sizeof text);
+			text[i] = damage[k];
+			err.text[0] = shown[0] = '\0';
+			if (kd_endpoint_parse(text, &ep, &err) == KD_OK)
+				kd_endpoint_text(&ep, shown, sizeof shown);
+			assert_null(strstr(err.text, "secret"));
+			assert_null(strstr(err.text, "ecret"));
+			assert_null(strstr(shown, "ecret"));
+			assert_true(err.text[0] || shown[0]);
+		}
 }
 
 /* Every beginning of every row is read or refused, and what is read round-trips. */
@@ -235,13 +306,14 @@ static void test_help(void **state)
 		assert_non_null(strchr(kd_endpoint_help(n), ':'));
 		n++;
 	}
-	assert_int_equal(n, 8); /* seven kinds, and WinDbg's words for three of them */
+	assert_int_equal(n, 9); /* eight kinds, and WinDbg's words for three of them */
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),        cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_net),         cmocka_unit_test(test_key_is_secret),
 		cmocka_unit_test(test_truncations), cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_help),
 	};

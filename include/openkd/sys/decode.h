@@ -136,11 +136,41 @@ enum kd_status kd_decode_write_json(FILE *out, const struct kd_decode_record *re
  * @return KD_OK; KD_E_NOT_FOUND, KD_E_DENIED, KD_E_IO: the file can't be read;
  *         KD_E_MALFORMED, KD_E_TRUNCATED, KD_E_TOO_BIG: the file is damaged at err->where; what
  *         stood before was reported;
- *         KD_E_UNSUPPORTED: it is a pcapng file, but nothing of KD is in it.
+ *         KD_E_UNSUPPORTED: it is a pcapng file, but nothing of KD is in it, or only KDNET:
+ *         kd_decode_net_file().
  * @blocks as long as reading the file takes
  */
 enum kd_status kd_decode_file(const char *path, const struct kd_decoder_config *config,
 			      struct kd_error *err);
+
+/** What kd_decode_net_file() found. */
+struct kd_decode_net_counters {
+	uint64_t frames;    /**< of the capture, whatever is in them */
+	uint64_t datagrams; /**< of KDNET */
+	uint64_t packets;   /**< KD packets and break-ins in them */
+	uint64_t sessions;  /**< responses: each begins one */
+	uint64_t unread;    /**< frames and datagrams that were not decoded: a note says why */
+};
+
+/**
+ * Decode a capture of KDNET (Ethernet, raw IP, Linux cooked, loopback; IPv4 and IPv6): its KD
+ * packets as records, everything else of KDNET, and what could not be decoded and why, as notes.
+ *
+ * @param key         "1.2.3.4", as bcdedit /dbgsettings shows it. It appears in no record or error.
+ * @param plain_path  NULL, or where to write the decrypted packets as a recording
+ *                    (docs/recording-format.md).
+ * @param[out] counters_ret  NULL is fine; written in any case.
+ * @return KD_OK: also when some could not be decoded: see the counters;
+ *         KD_E_SYNTAX: not a key;
+ *         KD_E_MISMATCH: no datagram was made with this key;
+ *         KD_E_UNSUPPORTED: nothing of KDNET is in it;
+ *         else as kd_decode_file(), or writing the recording failed.
+ * @blocks as long as reading the file takes
+ */
+enum kd_status kd_decode_net_file(const char *path, const char *key, const char *plain_path,
+				  const struct kd_decoder_config *config,
+				  struct kd_decode_net_counters *counters_ret,
+				  struct kd_error *err);
 
 #ifdef __cplusplus
 }
