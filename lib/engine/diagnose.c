@@ -71,7 +71,9 @@ static void describe_unheard(const struct kd__wire *w, char *text, size_t size)
 	char noise[KD__NOISE_KEPT + 1];
 
 	kd_carrier_counters(w->carrier, &c);
-	if (!kd_transport_info(w->transport)->is_up && w->transport->trouble[0]) {
+	if (kd_transport_net_host(w->transport)) {
+		kd_carrier_describe(w->carrier, text, size);
+	} else if (!kd_transport_info(w->transport)->is_up && w->transport->trouble[0]) {
 		snprintf(text, size, "%s", w->transport->trouble);
 	} else if (c.rx_bytes == 0) {
 		describe_silence(w, seconds, text, size);

@@ -12,6 +12,7 @@
 
 #include "lib/engine/breaks.h"
 #include "lib/engine/event.h"
+#include "lib/engine/wire.h"
 
 enum {
 	PAGE = 4096,
@@ -39,7 +40,7 @@ struct cache {
 
 struct kd__memory {
 	struct cache virtual, physical;
-	uint32_t chunk;      /* most bytes per request at the moment */
+	uint32_t chunk;      /* most bytes per request, by the losses seen */
 	uint32_t clean;      /* requests since the last loss */
 	bool lost;           /* during the current request */
 	uint32_t since_loss; /* requests since the last one; large: there was none */
@@ -114,6 +115,12 @@ void kd__memory_note_loss(struct kd_session *s)
 {
 	s->memory->lost = s->memory->since_loss < CLEAN_TO_GROW;
 	s->memory->since_loss = 0;
+}
+
+/* Most bytes per request at the moment: losses and the road set limits. */
+static uint32_t chunk_now(const struct kd_session *s)
+{
+	return KD_MIN(s->memory->chunk, kd__wire_read_max(s));
 }
 
 /* Fewer bytes per request while packets are being lost: a short packet has better odds. */
@@ -216,7 +223,7 @@ static uint32_t plan_fetch(const struct kd_session *s, const struct cache *c, ui
 	uint64_t start = *at & ~(uint64_t)(BLOCK - 1);
 	uint64_t page_end = (start & ~(uint64_t)(PAGE - 1)) + PAGE;
 	uint64_t want = (end + BLOCK - 1) & ~(uint64_t)(BLOCK - 1);
-	uint32_t chunk = s->memory->chunk & ~(uint32_t)(BLOCK - 1);
+	uint32_t chunk = chunk_now(s) & ~(uint32_t)(BLOCK - 1);
 	uint32_t size = 0;
 
 	if (want < start)
@@ -455,7 +462,7 @@ static enum kd_status store(struct kd_session *s, bool physical, uint64_t addres
 		size_t n = KD_MIN(size - *done_ret, PAGE - (size_t)(at & (PAGE - 1)));
 		enum kd_status status;
 
-		n = KD_MIN(n, (size_t)s->memory->chunk);
+		n = KD_MIN(n, (size_t)chunk_now(s));
 		kd_manipulate_init(&m, physical ? KD_API_WRITE_PHYSICAL : KD_API_WRITE_VIRTUAL,
 				   s->machine, (uint16_t)s->owner);
 		m.u.write_memory.address = at;

@@ -27,8 +27,11 @@ static enum kd_status create_carrier(struct kd_session *s, struct kd_transport *
 {
 	struct kd_ring_mapper mapper;
 	struct kd_carrier *line;
-	enum kd_status status = kd_carrier_link_create(transport, &s->wake, &line, err);
+	enum kd_status status;
 
+	if (kd_transport_net_host(transport))
+		return kd_carrier_net_create(transport, &s->wake, ret, err);
+	status = kd_carrier_link_create(transport, &s->wake, &line, err);
 	if (status != KD_OK || !kd_transport_info(transport)->is_vm_socket) {
 		*ret = line;
 		return status;
@@ -358,6 +361,20 @@ static void note_recording(struct kd_session *s)
 	kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_NOTICE }, text, strlen(text));
 }
 
+static void note_carrier(struct kd_session *s)
+{
+	char *notice = s->wire->carrier->notice;
+
+	if (notice[0])
+		kd__events_notice(s, "%s", notice);
+	notice[0] = '\0';
+}
+
+uint32_t kd__wire_read_max(const struct kd_session *s)
+{
+	return s->wire ? s->wire->carrier->read_max : KD_READ_MAX;
+}
+
 /* What a target says without a pause must not keep us beyond a deadline. */
 static bool is_outrun(struct kd__wire *w, uint64_t deadline)
 {
@@ -391,6 +408,7 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 	note_recording(s);
 	mine = next_deadline(s, deadline);
 	status = kd_carrier_run(w->carrier, mine, &event, err);
+	note_carrier(s);
 	switch (status) {
 	case KD_OK: on_event(s, &event); return KD_OK;
 	case KD_E_CANCELLED:

@@ -64,6 +64,9 @@ bool kd__wire_needs_reset(const struct kd_session *s);
 bool kd__wire_take_restart(struct kd_session *s);
 bool kd__wire_take_reconnect(struct kd_session *s);
 
+/* Bytes that one request for memory may ask for. */
+uint32_t kd__wire_read_max(const struct kd_session *s);
+
 void kd__wire_counters(const struct kd_session *s, struct kd_session_counters *ret);
 void kd__wire_describe(const struct kd_session *s, char *text, size_t size);
 const char *kd__wire_endpoint(const struct kd_session *s);

@@ -35,13 +35,20 @@ struct kd_carrier_ops {
 /* First member of every implementation. */
 struct kd_carrier {
 	const struct kd_carrier_ops *ops;
-	struct kd_transport *transport; /* the line; owned */
+	struct kd_transport *transport;  /* the line; owned */
+	uint32_t read_max;               /* bytes that a request for memory may ask for */
+	char notice[KD_ERROR_TEXT_SIZE]; /* "", or what people should be told; the teller clears it
+					  */
 };
 
 /* The serial link. Takes `transport` over, also when it fails; `cancel` is borrowed, may be NULL.
  */
 enum kd_status kd_carrier_link_create(struct kd_transport *transport, struct kd_cancel *cancel,
 				      struct kd_carrier **c_ret, struct kd_error *err);
+
+/* KDNET: `transport` is of the net: kind. Otherwise as the link. */
+enum kd_status kd_carrier_net_create(struct kd_transport *transport, struct kd_cancel *cancel,
+				     struct kd_carrier **c_ret, struct kd_error *err);
 
 /* Takes the line with it. NULL is fine. */
 void kd_carrier_destroy(struct kd_carrier *c);

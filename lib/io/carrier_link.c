@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/wire/message.h"
 #include "lib/io/carrier.h"
 #include "lib/io/pump.h"
 
@@ -99,7 +100,8 @@ enum kd_status kd_carrier_link_create(struct kd_transport *transport, struct kd_
 		kd_transport_destroy(transport);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	}
-	c->base = (struct kd_carrier){ &ops, transport };
+	c->base =
+		(struct kd_carrier){ .ops = &ops, .transport = transport, .read_max = KD_READ_MAX };
 	kd_link_config_init(&cfg, KD_LINK_DEBUGGER, info->is_serial_line);
 	if (info->is_vm_socket) {
 		/* An emulated UART has no line to wait for: a loss is noticed sooner. */

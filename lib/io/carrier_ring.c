@@ -564,7 +564,9 @@ enum kd_status kd_carrier_ring_create(struct kd_carrier *line, struct kd_cancel 
 		kd_carrier_destroy(line);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	}
-	r->base = (struct kd_carrier){ &ops, line->transport };
+	r->base = (struct kd_carrier){ .ops = &ops,
+				       .transport = line->transport,
+				       .read_max = line->read_max };
 	r->line = line;
 	r->cancel = cancel;
 	r->mapper = *mapper;

@@ -37,7 +37,7 @@ enum kd_endpoint_kind {
 	KD_ENDPOINT_SERIAL,
 	KD_ENDPOINT_PTY,
 	KD_ENDPOINT_REPLAY,
-	KD_ENDPOINT_NET, /* datagrams: for kd_net_host_open(), not for kd_transport_open() */
+	KD_ENDPOINT_NET, /* packets, not bytes: kd_transport_net_host() */
 };
 
 enum {

@@ -185,6 +185,12 @@ typedef bool kd_replay_is_equal(void *context, uint16_t packet_type, const uint8
 enum kd_status kd_transport_replay_set_compare(struct kd_transport *t, kd_replay_is_equal *is_equal,
 					       void *context);
 
+struct kd_net_host;
+
+/* The KDNET target of a net: transport (lib/io/net_port.h), owned by it; NULL: it is another kind.
+ */
+struct kd_net_host *kd_transport_net_host(struct kd_transport *t);
+
 /* Any stream socket or other descriptor that poll() knows; owned from the call on. For tests. */
 enum kd_status kd_transport_fd_create(int fd, const char *name, struct kd_transport **t_ret,
 				      struct kd_error *err);

@@ -43,7 +43,7 @@ struct kd__scheme {
 extern const struct kd__scheme kd__schemes[];
 
 kd__transport_create_fn kd__unix_create, kd__unix_listen_create, kd__tcp_create,
-	kd__tcp_listen_create, kd__serial_create, kd__pty_create, kd__replay_create;
+	kd__tcp_listen_create, kd__serial_create, kd__pty_create, kd__replay_create, kd__net_create;
 
 enum { KD__CONNECT_TIMEOUT_MS = 5000 };
 uint32_t kd__connect_timeout_ms(const struct kd_open_options *options);
@@ -61,6 +61,12 @@ void kd__transport_note_trouble(struct kd_transport *t, const struct kd_error *w
 
 /* Transports that hold another one show its properties: after each call into it. */
 void kd__transport_mirror(struct kd_transport *outer, const struct kd_transport *inner);
+
+/* What a tap records, or the transport itself. */
+struct kd_transport *kd__transport_below_tap(struct kd_transport *t);
+
+/* A KDNET session is there, or not any more. */
+void kd__transport_net_up(struct kd_transport *t, bool is_up);
 
 /* --- transports on one descriptor (stream_fd.c) --- */
 

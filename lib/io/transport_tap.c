@@ -230,6 +230,11 @@ enum kd_status kd_transport_tap_status(const struct kd_transport *t, struct kd_e
 	return tap->trouble.status;
 }
 
+struct kd_transport *kd__transport_below_tap(struct kd_transport *t)
+{
+	return t->ops == &tap_ops ? ((struct tap *)t)->inner : t;
+}
+
 void kd_transport_tap_note(struct kd_transport *t, bool is_out, const uint8_t *data, size_t size)
 {
 	if (t->ops == &tap_ops)

@@ -44,7 +44,7 @@ const struct kd__scheme kd__schemes[] = {
 	{ "replay", KD_ENDPOINT_REPLAY, KD__BODY_PATH, 0, PATH_MAX_LENGTH,
 	  kd__replay_create, "replay:session.pcapng",
 	  "replay:FILE                     play a recorded session back" },
-	{ "net", KD_ENDPOINT_NET, KD__BODY_NET, 0, 0, NULL, "net:port=50000,key=1.2.3.4",
+	{ "net", KD_ENDPOINT_NET, KD__BODY_NET, 0, 0, kd__net_create, "net:port=50000,key=1.2.3.4",
 	  "net:port=N,key=W.X.Y.Z          KDNET: wait for the target at a UDP port" },
 
 	/* What WinDbg takes after -k. com: becomes one of the kinds above. */
@@ -254,11 +254,8 @@ enum kd_status kd_transport_open(const struct kd_endpoint *ep,
 	struct kd_transport *t = NULL;
 	enum kd_status s = KD_OK;
 
-	while (scheme->name && (scheme->kind != ep->kind || !scheme->create))
+	while (scheme->kind != ep->kind || !scheme->create)
 		scheme++;
-	if (!scheme->name)
-		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
-				    "KDNET carries packets, not bytes: it can't be used here");
 	if (!options || !options->no_lock)
 		s = kd__endpoint_lock_take(ep, &lock, err);
 	if (s != KD_OK)
