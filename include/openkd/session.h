@@ -41,6 +41,12 @@ enum kd_session_state {
 	KD_SESSION_RESYNC,       /**< the link lost its step and is being restarted */
 };
 
+/** Which road reads take to the memory of a VM on this machine; others have KD only. */
+enum kd_memory_road {
+	KD_MEMORY_AUTO,  /**< guest RAM where it can be reached, KD for the rest */
+	KD_MEMORY_BY_KD, /**< always through the target */
+};
+
 struct kd_session_options {
 	size_t size;                 /**< set by KD_SESSION_OPTIONS_INIT */
 	const char *symbol_path;     /**< `;`-separated; NULL: $_NT_SYMBOL_PATH. Copied */
@@ -50,11 +56,13 @@ struct kd_session_options {
 	bool break_on_first_load;    /**< stop at the first module load after a (re)boot */
 	bool read_only;   /**< refuse everything that changes the target but continuing */
 	bool no_fifo_fix; /**< don't raise the UART's receive FIFO trigger of the target */
+	enum kd_memory_road memory_road;
 };
 
-#define KD_SESSION_OPTIONS_INIT                                                              \
-	{                                                                                    \
-		sizeof(struct kd_session_options), NULL, NULL, 0, false, false, false, false \
+#define KD_SESSION_OPTIONS_INIT                                                               \
+	{                                                                                     \
+		sizeof(struct kd_session_options), NULL, NULL, 0, false, false, false, false, \
+			KD_MEMORY_AUTO                                                        \
 	}
 
 /**

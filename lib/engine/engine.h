@@ -37,6 +37,7 @@
 struct kd__arch;    /* arch.h: what differs between machines */
 struct kd__wire;    /* request.c: transport, link, pump, exchange */
 struct kd__memory;  /* memory.c */
+struct kd__ram;     /* memory_ram.c */
 struct kd__regs;    /* register.c */
 struct kd__modules; /* module.c */
 struct kd__breaks;  /* breakpoint.c */
@@ -68,6 +69,7 @@ struct kd_session {
 
 	struct kd__wire *wire;
 	struct kd__memory *memory;
+	struct kd__ram *ram;
 	struct kd__regs *regs;
 	struct kd__modules *modules;
 	struct kd__breaks *breaks;
@@ -149,6 +151,7 @@ enum kd_status kd__process_pseudo(struct kd_session *s, const char *name, uint64
 
 /* Life of the parts: create at session creation, destroy at its end. */
 #define KD__PARTS(X) \
+	X(ram)       \
 	X(memory)    \
 	X(regs)      \
 	X(modules)   \

@@ -12,6 +12,7 @@
 
 #include "lib/engine/breaks.h"
 #include "lib/engine/event.h"
+#include "lib/engine/memory_ram.h"
 #include "lib/engine/wire.h"
 
 enum {
@@ -75,6 +76,7 @@ KD_EXPORT void kd_memory_flush(struct kd_session *s)
 {
 	cache_empty(&s->memory->virtual);
 	cache_empty(&s->memory->physical);
+	kd__ram_forget_walks(s);
 }
 
 void kd__memory_destroy(struct kd_session *s)
@@ -383,6 +385,47 @@ static enum kd_status read_physical_page(struct kd_session *s, uint64_t physical
 	return cache_read(s, &s->memory->physical, physical, bytes, size, done_ret, err);
 }
 
+/* --- the roads, one behind the other: guest RAM as far as it goes, then the cache and KD --- */
+
+static enum kd_status read_own(struct kd_session *s, uint64_t address, uint8_t *bytes, size_t size,
+			       size_t *done_ret, struct kd_error *err)
+{
+	size_t direct = kd__ram_read(s, address, bytes, size), rest = 0;
+	enum kd_status status = KD_OK;
+
+	if (direct < size)
+		status = cache_read(s, &s->memory->virtual, address + direct, bytes + direct,
+				    size - direct, &rest, err);
+	*done_ret = direct + rest;
+	return status;
+}
+
+static enum kd_status read_foreign(struct kd_session *s, uint64_t address, uint8_t *bytes,
+				   size_t size, size_t *done_ret, struct kd_error *err)
+{
+	size_t direct = kd__ram_read(s, address, bytes, size), rest = 0;
+	enum kd_status status = KD_OK;
+
+	if (direct < size)
+		status = foreign_each(s, address + direct, bytes + direct, size - direct, &rest,
+				      read_physical_page, err);
+	*done_ret = direct + rest;
+	return status;
+}
+
+static enum kd_status read_physical(struct kd_session *s, uint64_t address, uint8_t *bytes,
+				    size_t size, size_t *done_ret, struct kd_error *err)
+{
+	size_t direct = kd__ram_read_physical(s, address, bytes, size), rest = 0;
+	enum kd_status status = KD_OK;
+
+	if (direct < size)
+		status = cache_read(s, &s->memory->physical, address + direct, bytes + direct,
+				    size - direct, &rest, err);
+	*done_ret = direct + rest;
+	return status;
+}
+
 /* --- the public face --- */
 
 /* What a caller gets who read `done` of `size` bytes. */
@@ -415,6 +458,20 @@ uint64_t kd__memory_directory(const struct kd_session *s)
 	return s->memory->directory;
 }
 
+uint64_t kd__memory_directory_of(const struct kd_session *s, uint64_t address)
+{
+	return is_foreign(s, address) ? s->memory->directory : 0;
+}
+
+size_t kd__memory_read_by_kd(struct kd_session *s, uint64_t address, void *buffer, uint32_t size,
+			     struct kd_error *err)
+{
+	uint32_t done = 0;
+	enum kd_status status = fetch(s, false, address, buffer, size, &done, err);
+
+	return status == KD_OK || status == KD_E_AGAIN ? done : 0;
+}
+
 KD_EXPORT enum kd_status kd_memory_read(struct kd_session *s, uint64_t address, void *buffer,
 					size_t size, size_t *done_ret, struct kd_error *err)
 {
@@ -427,10 +484,9 @@ KD_EXPORT enum kd_status kd_memory_read(struct kd_session *s, uint64_t address, 
 	if (is_foreign(s, address)) {
 		status = kd__breaks_unplant_all(s, err);
 		if (status == KD_OK)
-			status = foreign_each(s, address, buffer, size, &done, read_physical_page,
-					      err);
+			status = read_foreign(s, address, buffer, size, &done, err);
 	} else {
-		status = cache_read(s, &s->memory->virtual, address, buffer, size, &done, err);
+		status = read_own(s, address, buffer, size, &done, err);
 		kd__breaks_hide(s, address, buffer, done);
 	}
 	return status != KD_OK ? status : judge(address, size, done, done_ret, "readable", err);
@@ -447,7 +503,7 @@ KD_EXPORT enum kd_status kd_memory_read_physical(struct kd_session *s, uint64_t 
 	if (status == KD_OK)
 		status = kd__breaks_unplant_all(s, err);
 	if (status == KD_OK)
-		status = cache_read(s, &s->memory->physical, address, buffer, size, &done, err);
+		status = read_physical(s, address, buffer, size, &done, err);
 	return status != KD_OK ? status : judge(address, size, done, done_ret, "readable", err);
 }
 

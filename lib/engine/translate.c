@@ -1,32 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* Page walks over physical reads: the facts of docs/protocol and the processor's manual. */
+#include "lib/engine/translate.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/engine/register.h"
 
-struct level {
+struct kd__page_level_shape {
 	const char *name;
 	uint8_t shift, bits, entry_size;
 	uint8_t large_bit; /* this level may map a large page */
 };
 
-struct walk {
-	const struct level *levels;
-	size_t n;
-	uint64_t base_mask;
-};
-
-static const struct level levels_x64[] = {
+static const struct kd__page_level_shape levels_x64[] = {
 	{ "PML5E", 48, 9, 8, 0 }, { "PXE", 39, 9, 8, 0 }, { "PPE", 30, 9, 8, 1 },
 	{ "PDE", 21, 9, 8, 1 },   { "PTE", 12, 9, 8, 0 },
 };
-static const struct level levels_pae[] = {
+static const struct kd__page_level_shape levels_pae[] = {
 	{ "PPE", 30, 2, 8, 0 },
 	{ "PDE", 21, 9, 8, 1 },
 	{ "PTE", 12, 9, 8, 0 },
 };
-static const struct level levels_x86[] = {
+static const struct kd__page_level_shape levels_x86[] = {
 	{ "PDE", 22, 10, 4, 1 },
 	{ "PTE", 12, 10, 4, 0 },
 };
@@ -35,13 +31,14 @@ enum { CR4_PAE = 1 << 5, CR4_LA57 = 1 << 12, PTE_VALID = 1, PTE_LARGE = 1 << 7 }
 
 static const uint64_t frame_mask = UINT64_C(0x000FFFFFFFFFF000);
 
-static enum kd_status choose_walk(struct kd_session *s, struct walk *ret, struct kd_error *err)
+enum kd_status kd__walk_choose(struct kd_session *s, struct kd__walk *ret, struct kd_error *err)
 {
 	uint64_t cr4 = 0;
 	enum kd_status status = kd__regs_get(s, s->owner, "cr4", &cr4, err);
 
 	if (status != KD_OK)
 		return status;
+	ret->is_32bit = s->machine == KD_MACHINE_X86;
 	switch (s->machine) {
 	case KD_MACHINE_AMD64:
 		ret->levels = levels_x64 + !(cr4 & CR4_LA57);
@@ -60,7 +57,8 @@ static enum kd_status choose_walk(struct kd_session *s, struct walk *ret, struct
 }
 
 /* Base of the self map by KDBG.PteBase (10 1607 and later) or its fixed place before. */
-static uint64_t self_map_entry(struct kd_session *s, const struct level *l, uint64_t address)
+static uint64_t self_map_entry(struct kd_session *s, const struct kd__page_level_shape *l,
+			       uint64_t address)
 {
 	uint64_t base = kd__kdbg(s, "PteBase"), index, at;
 	int steps = (l->shift - 12) / 9;
@@ -76,8 +74,9 @@ static uint64_t self_map_entry(struct kd_session *s, const struct level *l, uint
 	return (base & ~UINT64_C(0x7FFFFFFFFF)) | (at & UINT64_C(0x7FFFFFFFFF));
 }
 
-static enum kd_status read_entry(struct kd_session *s, const struct level *l, uint64_t table,
-				 uint64_t address, struct kd_page_level *ret, struct kd_error *err)
+static enum kd_status read_entry(const struct kd__page_level_shape *l, uint64_t table,
+				 uint64_t address, kd__physical_fn read, void *context,
+				 struct kd_page_level *ret, struct kd_error *err)
 {
 	uint64_t index = address >> l->shift & ((1u << l->bits) - 1);
 	uint8_t bytes[8] = { 0 };
@@ -85,44 +84,34 @@ static enum kd_status read_entry(struct kd_session *s, const struct level *l, ui
 
 	ret->name = l->name;
 	ret->entry_physical = table + index * l->entry_size;
-	ret->entry_virtual = self_map_entry(s, l, address);
-	status = kd_memory_read_physical(s, ret->entry_physical, bytes, l->entry_size, NULL, err);
+	status = read(context, ret->entry_physical, bytes, l->entry_size, err);
 	if (status == KD_OK)
 		ret->entry = kd_get_sized(bytes, l->entry_size);
 	return status;
 }
 
-KD_EXPORT enum kd_status kd_memory_translate(struct kd_session *s, uint64_t directory_base,
-					     uint64_t address, struct kd_translation *ret,
-					     struct kd_error *err)
+enum kd_status kd__walk_tables(const struct kd__walk *walk, uint64_t directory_base,
+			       uint64_t address, kd__physical_fn read, void *context,
+			       struct kd_translation *ret, struct kd_error *err)
 {
-	struct walk walk = { 0 };
-	uint64_t table;
-	enum kd_status status = kd__need_stop(s, err);
+	uint64_t table = directory_base & walk->base_mask;
 
 	memset(ret, 0, sizeof *ret);
-	if (status == KD_OK)
-		status = choose_walk(s, &walk, err);
-	if (status == KD_OK && !directory_base)
-		status = kd__regs_get(s, s->processor, "cr3", &directory_base, err);
-	if (status != KD_OK)
-		return status;
-	if (walk.levels != levels_x64 && s->machine == KD_MACHINE_X86)
+	if (walk->is_32bit)
 		address = (uint32_t)address;
-	table = directory_base & walk.base_mask;
-	for (size_t i = 0; i < walk.n; i++) {
-		const struct level *l = &walk.levels[i];
+	for (size_t i = 0; i < walk->n; i++) {
+		const struct kd__page_level_shape *l = &walk->levels[i];
 		struct kd_page_level *entry = &ret->levels[i];
+		enum kd_status status = read_entry(l, table, address, read, context, entry, err);
 		bool large;
 
-		status = read_entry(s, l, table, address, entry, err);
 		if (status != KD_OK)
 			return status;
 		ret->n_levels = i + 1;
 		if (!(entry->entry & PTE_VALID))
 			return KD_OK;
 		large = l->large_bit && entry->entry & PTE_LARGE;
-		if (large || i + 1 == walk.n) {
+		if (large || i + 1 == walk->n) {
 			uint64_t offset = (UINT64_C(1) << l->shift) - 1;
 
 			ret->is_valid = true;
@@ -133,4 +122,31 @@ KD_EXPORT enum kd_status kd_memory_translate(struct kd_session *s, uint64_t dire
 		table = entry->entry & frame_mask;
 	}
 	return KD_OK;
+}
+
+/* --- the target's own, as users ask for it --- */
+
+static enum kd_status read_by_kd(void *context, uint64_t address, void *bytes, size_t size,
+				 struct kd_error *err)
+{
+	return kd_memory_read_physical(context, address, bytes, size, NULL, err);
+}
+
+KD_EXPORT enum kd_status kd_memory_translate(struct kd_session *s, uint64_t directory_base,
+					     uint64_t address, struct kd_translation *ret,
+					     struct kd_error *err)
+{
+	struct kd__walk walk = { 0 };
+	enum kd_status status = kd__need_stop(s, err);
+
+	memset(ret, 0, sizeof *ret);
+	if (status == KD_OK)
+		status = kd__walk_choose(s, &walk, err);
+	if (status == KD_OK && !directory_base)
+		status = kd__regs_get(s, s->processor, "cr3", &directory_base, err);
+	if (status == KD_OK)
+		status = kd__walk_tables(&walk, directory_base, address, read_by_kd, s, ret, err);
+	for (size_t i = 0; i < ret->n_levels; i++)
+		ret->levels[i].entry_virtual = self_map_entry(s, &walk.levels[i], address);
+	return status;
 }

@@ -14,7 +14,7 @@
 
 enum { GREETING_MS = 300, MONITOR_MS = 2000 }; /* a monitor that is free greets at once */
 
-struct road {
+struct kd__vm_road {
 	struct kd_transport *transport;
 	uint32_t generation; /* of the connection that `vm` was found for; 0: none */
 	bool is_vm;
@@ -25,7 +25,7 @@ struct road {
 
 /* --- who is at the other end --- */
 
-static void forget(struct road *r)
+static void forget(struct kd__vm_road *r)
 {
 	kd_guest_window_close(r->window);
 	kd_guest_ram_close(r->ram);
@@ -33,7 +33,7 @@ static void forget(struct road *r)
 	r->ram = NULL;
 }
 
-static bool find_vm(struct road *r, struct kd_error *err)
+static bool find_vm(struct kd__vm_road *r, struct kd_error *err)
 {
 	struct sockaddr_un peer = { 0 };
 	socklen_t size = sizeof peer;
@@ -46,9 +46,8 @@ static bool find_vm(struct road *r, struct kd_error *err)
 	return kd_qemu_process_of_socket(p.fd, peer.sun_path, &r->vm, err) == KD_OK;
 }
 
-static bool is_vm(void *context)
+bool kd__vm_road_is_vm(struct kd__vm_road *r)
 {
-	struct road *r = context;
 	const struct kd_transport_info *info = kd_transport_info(r->transport);
 
 	if (info->is_up && info->generation != r->generation) {
@@ -61,7 +60,7 @@ static bool is_vm(void *context)
 
 /* --- its RAM --- */
 
-static enum kd_status try_monitor(const struct road *r, const struct kd_qemu_port *port,
+static enum kd_status try_monitor(const struct kd__vm_road *r, const struct kd_qemu_port *port,
 				  struct kd_qmp **ret, struct kd_error *err)
 {
 	char path[KD_QEMU_PATH_SIZE + 64];
@@ -73,7 +72,7 @@ static enum kd_status try_monitor(const struct road *r, const struct kd_qemu_por
 }
 
 /* The first that is free: each serves one client. */
-static enum kd_status open_monitor(struct road *r, struct kd_qmp **ret, struct kd_error *err)
+static enum kd_status open_monitor(struct kd__vm_road *r, struct kd_qmp **ret, struct kd_error *err)
 {
 	const struct kd_qemu_cmdline *c = &r->vm.cmdline;
 	enum kd_status status = kd_error_set(
@@ -88,7 +87,7 @@ static enum kd_status open_monitor(struct road *r, struct kd_qmp **ret, struct k
 	return status;
 }
 
-static enum kd_status open_ram(struct road *r, struct kd_error *err)
+static enum kd_status open_ram(struct kd__vm_road *r, struct kd_error *err)
 {
 	struct kd_qmp *q;
 	enum kd_status status;
@@ -142,7 +141,7 @@ static const struct kd_ring_memory_ops remote = { remote_load, remote_store, rem
 
 /* --- the mapper --- */
 
-static enum kd_status open_window(struct road *r, const struct kd_ring_announcement *a,
+static enum kd_status open_window(struct kd__vm_road *r, const struct kd_ring_announcement *a,
 				  struct kd_error *err)
 {
 	struct kd_guest_run runs[KD_RING_RUNS_MAX];
@@ -156,11 +155,11 @@ static enum kd_status open_window(struct road *r, const struct kd_ring_announcem
 static enum kd_status map(void *context, const struct kd_ring_announcement *a,
 			  struct kd_ring_memory *ret, struct kd_error *err)
 {
-	struct road *r = context;
+	struct kd__vm_road *r = context;
 	enum kd_status status;
 	void *memory;
 
-	if (!is_vm(r))
+	if (!kd__vm_road_is_vm(r))
 		return kd_error_set(err, KD_E_NOT_FOUND, 0,
 				    "no QEMU of this machine is at the other end of %s",
 				    r->transport->name);
@@ -180,28 +179,48 @@ static enum kd_status map(void *context, const struct kd_ring_announcement *a,
 
 static void unmap(void *context)
 {
-	struct road *r = context;
+	struct kd__vm_road *r = context;
 
 	kd_guest_window_close(r->window);
 	r->window = NULL;
 }
 
-static void destroy(void *context)
+static bool is_vm(void *context)
 {
-	struct road *r = context;
+	return kd__vm_road_is_vm(context);
+}
 
-	forget(r);
+struct kd_ring_mapper kd__vm_road_mapper(struct kd__vm_road *r)
+{
+	return (struct kd_ring_mapper){ r, is_vm, map, unmap };
+}
+
+/* --- the road itself --- */
+
+struct kd_guest_ram *kd__vm_road_ram(struct kd__vm_road *r, struct kd_error *err)
+{
+	if (!kd__vm_road_is_vm(r)) {
+		kd_error_set(err, KD_E_NOT_FOUND, 0, "no QEMU of this machine is at the other end");
+		return NULL;
+	}
+	return open_ram(r, err) == KD_OK ? r->ram : NULL;
+}
+
+void kd__vm_road_destroy(struct kd__vm_road *r)
+{
+	if (r)
+		forget(r);
 	free(r);
 }
 
-enum kd_status kd__vm_road_create(struct kd_transport *transport, struct kd_ring_mapper *ret,
+enum kd_status kd__vm_road_create(struct kd_transport *transport, struct kd__vm_road **ret,
 				  struct kd_error *err)
 {
-	struct road *r = calloc(1, sizeof *r);
+	struct kd__vm_road *r = calloc(1, sizeof *r);
 
 	if (!r)
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	r->transport = transport;
-	*ret = (struct kd_ring_mapper){ r, is_vm, map, unmap, destroy };
+	*ret = r;
 	return KD_OK;
 }

@@ -23,7 +23,8 @@ static const uint64_t break_forgotten = UINT64_C(
 
 /* The serial link, and beside it the ring where there may be a VM on this machine. */
 static enum kd_status create_carrier(struct kd_session *s, struct kd_transport *transport,
-				     struct kd_carrier **ret, struct kd_error *err)
+				     struct kd_carrier **ret, struct kd__vm_road **road_ret,
+				     struct kd_error *err)
 {
 	struct kd_ring_mapper mapper;
 	struct kd_carrier *line;
@@ -36,11 +37,12 @@ static enum kd_status create_carrier(struct kd_session *s, struct kd_transport *
 		*ret = line;
 		return status;
 	}
-	status = kd__vm_road_create(transport, &mapper, err);
+	status = kd__vm_road_create(transport, road_ret, err);
 	if (status != KD_OK) {
 		kd_carrier_destroy(line);
 		return status;
 	}
+	mapper = kd__vm_road_mapper(*road_ret);
 	return kd_carrier_ring_create(line, &s->wake, &mapper, ret, err);
 }
 
@@ -54,8 +56,9 @@ enum kd_status kd__wire_create(struct kd_session *s, struct kd_transport *transp
 		kd_transport_destroy(transport);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	}
-	status = create_carrier(s, transport, &w->carrier, err);
+	status = create_carrier(s, transport, &w->carrier, &w->road, err);
 	if (status != KD_OK) {
+		kd__vm_road_destroy(w->road);
 		free(w);
 		return status;
 	}
@@ -85,6 +88,7 @@ enum kd_status kd__wire_destroy(struct kd_session *s, struct kd_error *err)
 	kd__wire_counters(s, &s->counters); /* they outlive the connection */
 	status = finish_recording(w, err);
 	kd_carrier_destroy(w->carrier);
+	kd__vm_road_destroy(w->road);
 	free(w);
 	s->wire = NULL;
 	return status;
@@ -368,6 +372,16 @@ static void note_carrier(struct kd_session *s)
 	if (notice[0])
 		kd__events_notice(s, "%s", notice);
 	notice[0] = '\0';
+}
+
+bool kd__wire_has_vm(const struct kd_session *s)
+{
+	return s->wire && s->wire->road && kd__vm_road_is_vm(s->wire->road);
+}
+
+struct kd_guest_ram *kd__wire_ram(const struct kd_session *s, struct kd_error *err)
+{
+	return kd__vm_road_ram(s->wire->road, err);
 }
 
 uint32_t kd__wire_read_max(const struct kd_session *s)

@@ -5,6 +5,7 @@
 
 #include "lib/engine/engine.h"
 
+struct kd_guest_ram;
 struct kd_transport;
 
 /* Takes the transport over, also when it fails. */
@@ -63,6 +64,11 @@ bool kd__wire_needs_reset(const struct kd_session *s);
 /* A SYNC id was seen since the last call: a fresh boot. The transport was opened anew: unknown. */
 bool kd__wire_take_restart(struct kd_session *s);
 bool kd__wire_take_reconnect(struct kd_session *s);
+
+/* A VM of this machine is at the other end. */
+bool kd__wire_has_vm(const struct kd_session *s);
+/* Its RAM, until the connection is made anew; NULL: *err says why. Only with kd__wire_has_vm(). */
+struct kd_guest_ram *kd__wire_ram(const struct kd_session *s, struct kd_error *err);
 
 /* Bytes that one request for memory may ask for. */
 uint32_t kd__wire_read_max(const struct kd_session *s);

@@ -19,6 +19,7 @@ struct kd__seen {
 struct kd__wire {
 	struct kd_carrier *carrier;
 	struct kd_transport *transport; /* the carrier's */
+	struct kd__vm_road *road;       /* NULL: no VM can be at the other end */
 	bool is_serial_line;
 	unsigned cancel_holds; /* > 0: a cancel is kept for later, kd__wire_hold_cancel() */
 	bool is_leaving;       /* cancels and new break-ins no longer count */

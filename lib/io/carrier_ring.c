@@ -534,7 +534,6 @@ static void destroy(struct kd_carrier *c)
 		say_goodbye(r);
 		leave_ring(r);
 	}
-	r->mapper.destroy(r->mapper.context);
 	kd_carrier_destroy(r->line);
 	kd_ring_pulse_deinit(&r->pulse);
 	free(r);
@@ -560,7 +559,6 @@ enum kd_status kd_carrier_ring_create(struct kd_carrier *line, struct kd_cancel 
 	enum kd_status status;
 
 	if (!r) {
-		mapper->destroy(mapper->context);
 		kd_carrier_destroy(line);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	}

@@ -23,12 +23,11 @@ struct kd_ring_mapper {
 	enum kd_status (*map)(void *context, const struct kd_ring_announcement *a,
 			      struct kd_ring_memory *ret, struct kd_error *err);
 	void (*unmap)(void *context);
-	void (*destroy)(void *context);
 };
 
 /*
- * Takes `line` and what the mapper's context is over, also when it fails. `cancel` is borrowed: the
- * one of `line`. KD_E_NO_MEMORY, KD_E_IO.
+ * Takes `line` over, also when it fails; borrows the mapper's context, and `cancel`, the one of
+ * `line`. KD_E_NO_MEMORY, KD_E_IO.
  */
 enum kd_status kd_carrier_ring_create(struct kd_carrier *line, struct kd_cancel *cancel,
 				      const struct kd_ring_mapper *mapper,

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The direct road to a stopped target's memory: guest RAM of a VM on this machine, virtual addresses
+ * by our own page walk. It carries what is present; for the rest there is KD. Before it is used in
+ * a boot, what it gives is held against what KD gives. Never for writing.
+ */
+#ifndef KD_LIB_ENGINE_MEMORY_RAM_H
+#define KD_LIB_ENGINE_MEMORY_RAM_H
+
+#include "lib/engine/engine.h"
+
+/* Read from the start as far as the road carries: bytes, 0 when it can't be taken at all. */
+size_t kd__ram_read(struct kd_session *s, uint64_t address, void *buffer, size_t size);
+size_t kd__ram_read_physical(struct kd_session *s, uint64_t address, void *buffer, size_t size);
+
+/* Translations are as old as the last of these. */
+void kd__ram_forget_walks(struct kd_session *s);
+/* For `.status`: "guest RAM (mapped)", "KD: why not RAM". */
+void kd__ram_describe(const struct kd_session *s, char *text, size_t size);
+
+#endif
