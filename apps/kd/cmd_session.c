@@ -44,6 +44,7 @@ static const struct counter {
 	KD_X(prints, "pieces of debug output"),
 	KD_X(memory_hits, "bytes of memory served from this stop's cache"),
 	KD_X(memory_misses, "bytes of memory fetched from the target"),
+	KD_X(memory_direct, "bytes of memory read out of the VM's RAM"),
 	KD_X(round_trip_ns_median, "nanoseconds of a round trip, median"),
 	KD_X(round_trip_ns_p99, "nanoseconds of a round trip, 99th percentile"),
 #undef KD_X

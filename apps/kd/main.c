@@ -232,6 +232,8 @@ static struct kd_session_options session_options(const struct options *o, const 
 	so.break_on_first_load = o->break_on_first_load;
 	so.read_only = o->is_read_only;
 	so.no_fifo_fix = o->no_fifo_fix;
+	if (o->memory && strcmp(o->memory, "kd") == 0)
+		so.memory_road = KD_MEMORY_BY_KD;
 	return so;
 }
 

@@ -23,6 +23,7 @@ struct options {
 	const char *symbol_path;  /* -y */
 	const char *record;       /* --record */
 	const char *color;        /* auto, always, never */
+	const char *memory;       /* auto, kd */
 	const char *config;       /* --config */
 	const char *session_name; /* --session */
 	const char *output;       /* decode: -w */

@@ -197,6 +197,7 @@ static json_t *counters_json(const struct kd_session *session)
 	KD_X(prints);
 	KD_X(memory_hits);
 	KD_X(memory_misses);
+	KD_X(memory_direct);
 	KD_X(round_trip_ns_median);
 	KD_X(round_trip_ns_p99);
 #undef KD_X

@@ -186,6 +186,7 @@ struct kd_session_counters {
 	uint64_t prints;
 	uint64_t memory_hits;   /**< bytes served from the cache of this stop */
 	uint64_t memory_misses; /**< bytes fetched from the target */
+	uint64_t memory_direct; /**< bytes read out of the VM's RAM */
 	uint64_t round_trip_ns_median, round_trip_ns_p99; /**< over the last 1024 requests */
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/engine/memory_ram.h"
 #include "lib/engine/wire_private.h"
 
 static int compare(const void *a, const void *b)
@@ -108,13 +109,15 @@ void kd__wire_describe(const struct kd_session *s, char *text, size_t size)
 		[KD_SESSION_RESYNC] = "the link is being restarted",
 	};
 
-	char road[KD_ERROR_TEXT_SIZE + 64];
+	char road[KD_ERROR_TEXT_SIZE + 64], memory[KD_ERROR_TEXT_SIZE + 64];
 
 	if (s->wire && s->state == KD_SESSION_CONNECTING && !s->wire->heard) {
 		describe_unheard(s->wire, text, size);
 	} else if (s->wire && s->state != KD_SESSION_DISCONNECTED) {
 		kd_carrier_describe(s->wire->carrier, road, sizeof road);
-		snprintf(text, size, "%s, over the %s", texts[s->state], road);
+		kd__ram_describe(s, memory, sizeof memory);
+		snprintf(text, size, "%s, over the %s; memory by %s", texts[s->state], road,
+			 memory);
 	} else {
 		snprintf(text, size, "%s", texts[s->state]);
 	}

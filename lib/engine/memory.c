@@ -83,7 +83,8 @@ void kd__memory_destroy(struct kd_session *s)
 {
 	if (!s->memory)
 		return;
-	kd_memory_flush(s);
+	cache_empty(&s->memory->virtual);
+	cache_empty(&s->memory->physical);
 	free(s->memory);
 	s->memory = NULL;
 }

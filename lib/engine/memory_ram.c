@@ -24,7 +24,6 @@ struct translation {
 struct kd__ram {
 	enum trust trust;
 	char why_not[KD_ERROR_TEXT_SIZE];
-	uint64_t bytes;
 	/* Of this stop. */
 	bool is_ready;
 	struct kd_guest_ram *ram;
@@ -175,7 +174,7 @@ size_t kd__ram_read(struct kd_session *s, uint64_t address, void *buffer, size_t
 		return 0;
 	done = read_pages(s->ram, directory ? directory : s->ram->own_directory, address, buffer,
 			  size);
-	s->ram->bytes += done;
+	s->counters.memory_direct += done;
 	return done;
 }
 
@@ -186,7 +185,7 @@ size_t kd__ram_read_physical(struct kd_session *s, uint64_t address, void *buffe
 	if (!is_usable(s) ||
 	    kd_guest_ram_read(s->ram->ram, address, buffer, size, &done, NULL) != KD_OK)
 		return 0;
-	s->ram->bytes += done;
+	s->counters.memory_direct += done;
 	return done;
 }
 
@@ -196,8 +195,9 @@ void kd__ram_describe(const struct kd_session *s, char *text, size_t size)
 
 	if (r->trust == GOOD && r->ram)
 		snprintf(text, size, "guest RAM, %s",
-			 kd_guest_ram_info(r->ram).road == KD_RAM_MAPPED ? "mapped"
-									 : "through QEMU's process");
+			 kd_guest_ram_info(r->ram).road == KD_RAM_MAPPED
+				 ? "mapped"
+				 : "through QEMU's process");
 	else if (r->why_not[0])
 		snprintf(text, size, "KD; not guest RAM: %s", r->why_not);
 	else

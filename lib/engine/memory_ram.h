@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The direct road to a stopped target's memory: guest RAM of a VM on this machine, virtual addresses
- * by our own page walk. It carries what is present; for the rest there is KD. Before it is used in
- * a boot, what it gives is held against what KD gives. Never for writing.
+ * The direct road to a stopped target's memory: guest RAM of a VM on this machine, virtual
+ * addresses by our own page walk. It carries what is present; for the rest there is KD. Before it
+ * is used in a boot, what it gives is held against what KD gives. Never for writing.
  */
 #ifndef KD_LIB_ENGINE_MEMORY_RAM_H
 #define KD_LIB_ENGINE_MEMORY_RAM_H

@@ -18,8 +18,8 @@ struct kd__walk {
 /* From the special registers: one request a stop at most. KD_E_UNSUPPORTED: no walk for it. */
 enum kd_status kd__walk_choose(struct kd_session *s, struct kd__walk *ret, struct kd_error *err);
 
-typedef enum kd_status (*kd__physical_fn)(void *context, uint64_t address, void *bytes,
-					  size_t size, struct kd_error *err);
+typedef enum kd_status (*kd__physical_fn)(void *context, uint64_t address, void *bytes, size_t size,
+					  struct kd_error *err);
 
 /*
  * From `directory_base` (CR3, DirectoryTableBase) to the page. KD_OK also where a level says "not

@@ -42,6 +42,7 @@ struct ring_carrier {
 	unsigned queries;
 	uint64_t boot_nonce; /* of the last ring; 0: none yet */
 	bool was_asked;      /* the announcement answers a question of ours */
+	bool was_heard;      /* a packet came over the line: somebody reads what we write */
 
 	/* On the ring. */
 	bool is_live;
@@ -179,7 +180,8 @@ static void query(struct ring_carrier *r, uint64_t now)
 	const struct kd_transport_info *info = kd_transport_info(r->base.transport);
 	size_t n;
 
-	if (!info->is_up || r->queries == QUERIES_MAX || now < r->next_query ||
+	/* Before the target listens, more bytes than its UART holds would spoil our RESET. */
+	if (!info->is_up || !r->was_heard || r->queries == QUERIES_MAX || now < r->next_query ||
 	    kd_carrier_is_busy(r->line))
 		return;
 	if (!r->mapper.is_vm(r->mapper.context)) {
@@ -224,12 +226,15 @@ static enum kd_status run_line(struct ring_carrier *r, uint64_t deadline,
 	enum kd_status status;
 
 	query(r, kd_now_ns());
-	if (r->queries < QUERIES_MAX)
+	if (r->was_heard && r->queries < QUERIES_MAX)
 		mine = KD_MIN(deadline, r->next_query);
 	status = kd_carrier_run(r->line, mine, event_ret, err);
 	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE)
 		listen(r, event_ret->payload, event_ret->length);
+	if (status == KD_OK && event_ret->kind == KD_LINK_PACKET)
+		r->was_heard = true;
 	if (status == KD_E_RESET) {
+		r->was_heard = false;
 		r->queries = 0; /* another connection: ask there too */
 		r->next_query = kd_now_ns();
 	}

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Memory out of the VM's RAM: the same bytes as through KD, and what happens where it can't be had."""
+import os
+import re
+import subprocess
+import sys
+
+os.environ["KD_DEMO_TRANSPORT"] = "COM1"
+
+from kd_console import Folder, Guest, IMAGES, ROOT, check, main, run_kd
+
+ROADS = os.environ.get("KD_MEMORY_ROADS",
+                       str(ROOT / "build" / "tests" / "engine" / "kd-memory-roads"))
+
+
+def counter(text, name):
+    found = re.search(rf"^ *(\d+)  bytes of memory {name}", text, re.M)
+    check(found, f"no counter of {name}: {text}")
+    return int(found[1])
+
+
+def compare(*options):
+    with Folder() as folder, Guest(folder, "--smp", "1", *options) as guest:
+        done = subprocess.run([ROADS, f"unix:{guest.socket}", IMAGES], text=True, timeout=100,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=folder.environment)
+        check(done.returncode == 0, done.stdout)
+        print("#", done.stdout.strip())
+
+
+def test_mapped():
+    """Mapped RAM: 300 kernel pages equal to KD's, breakpoints hidden on both"""
+    compare()
+
+
+def test_process():
+    """The same through QEMU's process"""
+    compare("--private-ram")
+
+
+def test_foreign_process():
+    """User memory of another process, on both roads"""
+    dump = ("bp demo!DemoTick 5; g; !process 0 0 worker.exe; "
+            ".foreach /pS 1 /ps 30 (p { !process 0 0 worker.exe }) { .process /p p }; "
+            "db 7ffd0000 L20; .status; q")
+    with Folder() as folder, Guest(folder, "--smp", "1") as guest:
+        texts = [run_kd(folder, [*guest.arguments, "--memory", road, "-c", dump]).stdout
+                 for road in ("auto", "kd")]
+        dumps = [re.findall(r"^00000000`7ffd0.*$", text, re.M) for text in texts]
+        check(dumps[0] and dumps[0] == dumps[1], f"{texts[0]}\n{texts[1]}")
+        check(counter(texts[0], "read out of the VM's RAM") > 0, texts[0])
+
+
+def test_refused():
+    """--memory kd, and a VM without a monitor: all through KD, and .status says so"""
+    with Folder() as folder, Guest(folder, "--smp", "1") as guest:
+        done = run_kd(folder, [*guest.arguments, "--memory", "kd", "-c", "k; .status; q"])
+        check(done.returncode == 0, done.stderr)
+        check(counter(done.stdout, "read out of the VM's RAM") == 0, done.stdout)
+        check("memory by KD" in done.stdout, done.stdout)
+    with Folder() as folder, Guest(folder, "--smp", "1", "--qmp", "none") as guest:
+        done = run_kd(folder, [*guest.arguments, "-c", "k; .status; q"])
+        check(done.returncode == 0, done.stderr)
+        check(counter(done.stdout, "read out of the VM's RAM") == 0, done.stdout)
+        check("-qmp" in done.stdout, done.stdout)
+
+
+if __name__ == "__main__":
+    tests = [test_mapped, test_process, test_foreign_process, test_refused]
+    if len(sys.argv) > 1:
+        tests = [t for t in tests if t.__name__ == "test_" + sys.argv[1]]
+    sys.exit(main(tests))
