@@ -27,6 +27,7 @@ INIT_FUNCTION VOID MmInitSystem(PLOADER_PARAMETER_BLOCK LoaderBlock)
 
 	MmSystemPageTable = LoaderBlock->Extension->page_table;
 	MiInitializePages(LoaderBlock->Extension);
+	MiDescribeMemory(LoaderBlock->Extension);
 	pml4 = MmWindow(MmSystemPageTable);
 	pml4[0] = 0; /* the loader's identity map */
 	KiWriteCr3(MmSystemPageTable);
