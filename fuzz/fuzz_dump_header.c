@@ -13,9 +13,9 @@ static void check_places(const struct kd_dump_header *h)
 
 		if (kd_dump_file_offset(h, first, &at) != (h->runs[i].n_pages > 0))
 			__builtin_trap();
-		if (h->runs[i].n_pages && (at < kd_dump_header_size(h->is_64bit) ||
-					   at >= kd_dump_header_size(h->is_64bit) +
-							 kd_dump_pages(h) * KD_DUMP_PAGE))
+		if (h->runs[i].n_pages &&
+		    (at < kd_dump_header_size(h->is_64bit) ||
+		     at >= kd_dump_header_size(h->is_64bit) + kd_dump_pages(h) * KD_DUMP_PAGE))
 			__builtin_trap();
 	}
 }

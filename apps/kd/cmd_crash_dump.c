@@ -47,8 +47,8 @@ static enum kd_status take_switches(struct call *call, struct dump_request *r)
 		else if (strcmp(word, "c") == 0)
 			r->comment = args_string(&call->args);
 		else if (word[0] == 'm' || word[0] == 'k')
-			return refuse_form(call, word[0] == 'm' ? "A small dump (/m)"
-								: "A kernel dump (/k)");
+			return refuse_form(
+				call, word[0] == 'm' ? "A small dump (/m)" : "A kernel dump (/k)");
 		else
 			return call_fail(call, KD_E_SYNTAX,
 					 "/%s is no switch of .dump; there are /f /o /c COMMENT",

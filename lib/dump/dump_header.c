@@ -13,8 +13,10 @@ struct field {
 	uint8_t size_64, size_32;      /* 0: not there */
 };
 
-#define FIELD(name, offset_64, size_64, offset_32, size_32) \
-	{ offsetof(struct kd_dump_header, name), offset_64, offset_32, size_64, size_32 }
+#define FIELD(name, offset_64, size_64, offset_32, size_32)                                   \
+	{                                                                                     \
+		offsetof(struct kd_dump_header, name), offset_64, offset_32, size_64, size_32 \
+	}
 
 static const struct field fields[] = {
 	/* clang-format off */
@@ -56,12 +58,14 @@ struct form {
 	uint8_t word; /* of a pointer */
 };
 
-static const struct form form_64 = { "PAGEDU64", KD_DUMP_HEADER_64, 0x088,
-				     0xF20,      0x348,             0xFB0,
-				     KD_DUMP_RUNS_64, KD_DUMP_CONTEXT_64, 8 };
-static const struct form form_32 = { "PAGEDUMP", KD_DUMP_HEADER_32, 0x064,
-				     0x7E4,      0x320,             0x820,
-				     KD_DUMP_RUNS_32, KD_DUMP_CONTEXT_32, 4 };
+static const struct form form_64 = {
+	"PAGEDU64",      KD_DUMP_HEADER_64,  0x088, 0xF20, 0x348, 0xFB0,
+	KD_DUMP_RUNS_64, KD_DUMP_CONTEXT_64, 8
+};
+static const struct form form_32 = {
+	"PAGEDUMP",      KD_DUMP_HEADER_32,  0x064, 0x7E4, 0x320, 0x820,
+	KD_DUMP_RUNS_32, KD_DUMP_CONTEXT_32, 4
+};
 
 enum { MAGIC_SIZE = 8, PAGE_SHIFT = 12, ADDRESS_BITS = 52 };
 
@@ -143,7 +147,7 @@ enum kd_status kd_dump_header_encode(const struct kd_dump_header *h, uint8_t *by
 				    "exception parameters",
 				    h->context_size, (unsigned long long)h->n_exception_parameters);
 	for (size_t i = 0; i < f->size; i++)
-		bytes[i] = (uint8_t)"PAGE"[i % 4];
+		bytes[i] = (uint8_t) "PAGE"[i % 4];
 	memcpy(bytes, f->magic, MAGIC_SIZE);
 	for (size_t i = 0; i < KD_ARRAY_LEN(fields); i++)
 		put(bytes + (h->is_64bit ? fields[i].offset_64 : fields[i].offset_32),
@@ -212,9 +216,9 @@ enum kd_status kd_dump_header_decode(const uint8_t *bytes, size_t size, struct k
 	memset(ret, 0, sizeof *ret);
 	ret->is_64bit = is_64bit;
 	for (size_t i = 0; i < KD_ARRAY_LEN(fields); i++)
-		*member(ret, &fields[i]) =
-			get(bytes + (is_64bit ? fields[i].offset_64 : fields[i].offset_32),
-			    is_64bit ? fields[i].size_64 : fields[i].size_32);
+		*member(ret, &fields[i]) = get(
+			bytes + (is_64bit ? fields[i].offset_64 : fields[i].offset_32),
+			is_64bit ? fields[i].size_64 : fields[i].size_32);
 	for (size_t i = 0; i < KD_DUMP_PARAMETERS; i++)
 		ret->exception_parameters[i] = get(bytes + f->parameters + i * f->word, f->word);
 	ret->context_size = f->context_max;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The header of a Windows crash dump, 64-bit (`PAGEDU64`) and 32-bit (`PAGEDUMP`): bytes <-> values.
- * What is not set is filled with the four bytes `PAGE`, which mean "absent".
+ * The header of a Windows crash dump, 64-bit (`PAGEDU64`) and 32-bit (`PAGEDUMP`): bytes <->
+ * values. What is not set is filled with the four bytes `PAGE`, which mean "absent".
  *
- * Source: published layouts, checked with libmagic (tests/console/test_dump.py); docs/crash-dump.md.
+ * Source: published layouts, checked with libmagic (tests/console/test_dump.py);
+ * docs/crash-dump.md.
  */
 #ifndef KD_LIB_DUMP_DUMP_HEADER_H
 #define KD_LIB_DUMP_DUMP_HEADER_H

@@ -86,9 +86,8 @@ static enum kd_status read_pages(struct kd_dump *d, uint64_t page, uint64_t n, s
 	memset(d->piece, 0, size);
 	while (at < size) {
 		size_t done = 0;
-		enum kd_status status = kd_memory_read_physical(d->session, page * PAGE + at,
-								d->piece + at, size - at, &done,
-								err);
+		enum kd_status status = kd_memory_read_physical(
+			d->session, page * PAGE + at, d->piece + at, size - at, &done, err);
 
 		if (status != KD_OK && !is_about_memory(status))
 			return status;
