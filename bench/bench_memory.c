@@ -73,8 +73,8 @@ static void run(struct kd_session *s, const char *what, uint64_t base, uint64_t 
 			random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
 			if (is_random)
 				at = (random >> 33) % n;
-			must("read", kd_memory_read(s, base + at * piece, buffer, piece, NULL,
-						    &err));
+			must("read",
+			     kd_memory_read(s, base + at * piece, buffer, piece, NULL, &err));
 			sum += buffer[at % piece];
 		}
 		now = kd_now_ns();

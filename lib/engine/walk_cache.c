@@ -52,8 +52,8 @@ static enum kd_status read_entry(void *context, uint64_t address, void *bytes, s
 	struct table *t = &c->tables[page % N_TABLES];
 
 	if (t->key != page + 1) {
-		enum kd_status status = kd_guest_ram_read(c->ram, page * PAGE, t->bytes, PAGE,
-							  NULL, err);
+		enum kd_status status = kd_guest_ram_read(c->ram, page * PAGE, t->bytes, PAGE, NULL,
+							  err);
 
 		t->key = status == KD_OK ? page + 1 : 0;
 		if (status != KD_OK)
