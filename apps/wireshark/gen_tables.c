@@ -26,10 +26,9 @@ static const char *const data_kinds[] = {
 	[KD_DATA_RESTORE_BPS] = "RESTORE_BPS",
 };
 
-static const char *const members[] = {
-	[KD_MEMBER_none] = "none",
+static const char *const members[] = { [KD_MEMBER_none] = "none",
 #define KD_X(name, as) [KD_MEMBER_##name] = #name,
-	KD_MEMBER_TABLE(KD_X)
+				       KD_MEMBER_TABLE(KD_X)
 #undef KD_X
 };
 
@@ -85,7 +84,7 @@ static void print_names(void)
 static void print_packets(void)
 {
 	printf("local PACKETS = {\n");
-#define KD_PACKET(number, name, title, is_control, fixed_size)                             \
+#define KD_PACKET(number, name, title, is_control, fixed_size)                                   \
 	printf("\t[%d] = { name = \"%s\", is_control = %s, fixed_size = %d },\n", number, title, \
 	       is_control ? "true" : "false", fixed_size);
 #include "core/wire/packets.def"
@@ -119,7 +118,8 @@ static void print_registers(void)
 int main(void)
 {
 	printf("-- SPDX-License-Identifier: MIT\n"
-	       "-- Made by OpenKD's build from core/wire/*.def and kd_dissector.lua: change those.\n"
+	       "-- Made by OpenKD's build from core/wire/*.def and kd_dissector.lua: change "
+	       "those.\n"
 	       "local PAYLOAD_ACCEPT = %d\n",
 	       KD_PAYLOAD_ACCEPT);
 	print_structs();

@@ -91,7 +91,8 @@ def test_reset_in_a_read():
     """The machine is reset in the middle of a search: the command fails so, bu works after it"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
         monitor = Monitor(guest.qmp)
-        with Kd(folder, [*guest.arguments, "--keep-going", "--timeout", "5"]) as kd:
+        with Kd(folder, [*guest.arguments, "--keep-going", "--timeout", "5", "--memory",
+                         "kd"]) as kd:
             kd.send("bu demo!DemoTick; g; .echo first; s -b fffffa80`00000000 L?8000000 "
                     "de ad be ef 12 34 56 78 9a; .echo after")
             kd.wait_text("first\n")

@@ -53,7 +53,8 @@ def record(folder):
     """A session with the fake target, on disk."""
     path = folder / "session.pcapng"
     socket = folder / "target.sock"
-    target = subprocess.Popen([FAKE, "--listen", str(socket), "--seconds", "60"])
+    target = subprocess.Popen([FAKE, "--listen", str(socket), "--seconds", "60"],
+                              stdout=subprocess.DEVNULL)
     while not socket.exists():
         time.sleep(0.01)
     try:
