@@ -100,13 +100,18 @@ INIT_FUNCTION VOID KiInitializeBootProcessor(VOID)
 	KeNumberProcessors = 1;
 }
 
+/* The interrupt stacks of the processor that is being started: it can't allocate them without a PCR. */
+static PUCHAR KiStartingStacks;
+
 INIT_FUNCTION static BOOLEAN start_processor(ULONG number)
 {
 	PKPCR pcr = ExAllocatePoolWithTag(NonPagedPool, sizeof(*pcr) + 64,
 					  POOL_TAG('K', 'p', 'c', 'r'));
 	PUCHAR stack = MmCreateKernelStack();
 
-	if (pcr == NULL || stack == NULL)
+	KiStartingStacks = ExAllocatePoolWithTag(NonPagedPool, 3 * KERNEL_STACK_SIZE,
+						 POOL_TAG('I', 's', 't', ' '));
+	if (pcr == NULL || stack == NULL || KiStartingStacks == NULL)
 		return FALSE;
 	pcr = (PKPCR)(((ULONG_PTR)pcr + 63) & ~(ULONG_PTR)63);
 	initialize_pcr(pcr, number);
@@ -138,14 +143,11 @@ INIT_FUNCTION VOID KeStartAllProcessors(VOID)
 VOID KiApplicationProcessorMain(PKPCR Pcr)
 {
 	PKPRCB prcb = KiPrcbOf(Pcr);
-	PUCHAR stacks;
 	ULONG_PTR tops[3];
 
 	KiWriteCr3(MmSystemPageTable); /* the starter's had the low page mapped */
-	stacks = ExAllocatePoolWithTag(NonPagedPool, 3 * KERNEL_STACK_SIZE,
-				       POOL_TAG('I', 's', 't', ' '));
 	for (ULONG i = 0; i < 3; i++)
-		tops[i] = (ULONG_PTR)stacks + (i + 1) * KERNEL_STACK_SIZE;
+		tops[i] = (ULONG_PTR)KiStartingStacks + (i + 1) * KERNEL_STACK_SIZE;
 	KiInitializeDescriptors(Pcr, tops);
 	KiInitializeMachine(Pcr);
 	KiIdentifyProcessor(prcb);
