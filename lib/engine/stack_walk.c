@@ -303,6 +303,12 @@ static void link_frames(struct walk *w, struct kd_frame *f, struct kd_frame *cal
 	};
 }
 
+/* x86 code begins with ebp 0: there the chain of frames ends as it should. */
+static bool is_base(const struct kd_x64_frame *regs, const struct kd__stack_host *host)
+{
+	return !host->is_64 && !regs->regs[KD_X64_RBP];
+}
+
 /*
  * To the caller of a frame. *more: it is worth a frame of its own, begun in *caller. Where data do
  * not lead on, a scan may.
@@ -319,7 +325,7 @@ static enum kd_status step_up(struct walk *w, struct kd_frame *f, struct kd_fram
 	if (status != KD_OK) {
 		if (!is_about_stack(status))
 			return status;
-		if (w->note_size)
+		if (w->note_size && !is_base(&before, w->host))
 			snprintf(w->note, w->note_size, "%s",
 				 w->err->text[0] ? w->err->text : "the chain of frames ends");
 		w->regs = before;
