@@ -71,6 +71,11 @@ static void note(struct walk *w, const char *text, uint64_t address)
 
 /* --- x86 --- */
 
+static bool is_ret(uint8_t code)
+{
+	return code == 0xC3 || code == 0xC2;
+}
+
 /* Was the frame pointer not set up yet, or taken down already? Where the return address is then. */
 static bool at_border(const struct walk *w, uint64_t *slot_ret, bool *ebp_is_callers)
 {
@@ -80,12 +85,30 @@ static bool at_border(const struct walk *w, uint64_t *slot_ret, bool *ebp_is_cal
 		return false;
 	*ebp_is_callers = true;
 	*slot_ret = w->regs.regs[KD_X64_RSP];
-	if (code[1] == 0x55 || code[1] == 0xC3 || code[1] == 0xC2) /* push ebp; ret */
+	if (code[1] == 0x55 || is_ret(code[1])) /* push ebp; ret */
+		return true;
+	if (code[1] == 0xCC && is_ret(code[2])) /* int3; ret: DbgBreakPointWithStatus and friends */
 		return true;
 	*ebp_is_callers = false;
 	*slot_ret += 4;
 	return code[0] == 0x55 && ((code[1] == 0x8B && code[2] == 0xEC) ||
 				   (code[1] == 0x89 && code[2] == 0xE5)); /* mov ebp,esp */
+}
+
+static bool is_after_call(const struct walk *w, uint64_t address);
+
+/* The host knows better than the code where the first return address is, if there is one. */
+static bool at_first_slot(const struct walk *w, uint64_t *slot_ret, bool *ebp_is_callers)
+{
+	uint8_t bytes[4];
+
+	if (!w->exact || !w->host->first_slot ||
+	    read_all(w, w->host->first_slot, bytes, sizeof bytes) != KD_OK ||
+	    !is_after_call(w, extend(kd_get32(bytes))))
+		return false;
+	*slot_ret = w->host->first_slot;
+	*ebp_is_callers = true;
+	return true;
 }
 
 /* A trap handler's frame pointer points at its trap frame. */
@@ -117,7 +140,7 @@ static enum kd_status unwind_x86(struct walk *w)
 	enum kd_status status;
 
 	memset(&w->step, 0, sizeof w->step);
-	if (at_border(w, &slot, &ebp_is_callers)) {
+	if (at_first_slot(w, &slot, &ebp_is_callers) || at_border(w, &slot, &ebp_is_callers)) {
 		w->step.establisher = esp;
 	} else {
 		if (through_trap(w))

@@ -71,6 +71,10 @@ typedef struct _MM_PAGING {
 } MM_PAGING;
 extern MM_PAGING MmPaging;
 
+#ifdef __i386__
+/** MmPaging by what the loader chose; on the first processor, before KD starts. */
+VOID MiChoosePaging(VOID);
+#endif
 /** Drop the loader's identity map; make the tables every process shares. */
 VOID MiPrepareKernelSpace(VOID);
 /** Map one LARGE_PAGE_SIZE of pool. FALSE: out of memory. */

@@ -2,6 +2,7 @@
 /* GDT, IDT and TSSs of each processor, with the selectors of every NT x86. */
 #include "guest/demo/ntos/inc/ki.h"
 #include "guest/demo/ntos/inc/nthal.h"
+#include "guest/demo/ntos/inc/ntmm.h"
 
 enum {
 	GDT_ENTRIES = 16,
@@ -142,8 +143,10 @@ INIT_FUNCTION VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[
 	KDESCRIPTOR gdtr = { .Limit = sizeof(t->Gdt) - 1, .Base = (ULONG)(ULONG_PTR)t->Gdt };
 	KDESCRIPTOR idtr = { .Limit = sizeof(KiIdt) - 1, .Base = (ULONG)(ULONG_PTR)KiIdt };
 
-	if (KiPrcbOf(Pcr)->Number == 0)
+	if (KiPrcbOf(Pcr)->Number == 0) {
+		MiChoosePaging();
 		fill_idt();
+	}
 	fill_gdt(t, Pcr);
 	t->Tss = (KTSS){ .Ss0 = KGDT_R0_DATA, .IoMapBase = sizeof(KTSS) };
 	fill_task(&t->DoubleFaultTss, KiTrap08, InterruptStacks[0]);

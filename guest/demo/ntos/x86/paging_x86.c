@@ -42,7 +42,7 @@ BOOLEAN MmIsAddress(ULONG64 Va)
 
 /* --- the system's own tables ------------------------------------------------------------------ */
 
-INIT_FUNCTION static VOID choose_shape(VOID)
+INIT_FUNCTION VOID MiChoosePaging(VOID)
 {
 	if ((KiReadCr4() & CR4_PAE) == 0)
 		return;
@@ -77,7 +77,6 @@ INIT_FUNCTION static VOID make_tables(ULONG64 from, ULONG64 bytes)
 
 INIT_FUNCTION VOID MiPrepareKernelSpace(VOID)
 {
-	choose_shape();
 	drop_identity_map();
 	make_tables(KSEG_SYSTEM_PTES, SYSTEM_PTE_BYTES);
 	make_tables(KSEG_POOL, POOL_BYTES);
