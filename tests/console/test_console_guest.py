@@ -91,7 +91,9 @@ def test_reset_in_a_read():
     """The machine is reset in the middle of a search: the command fails so, bu works after it"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
         monitor = Monitor(guest.qmp)
-        with Kd(folder, [*guest.arguments, "--keep-going", "--timeout", "5"]) as kd:
+        # through KD: from RAM it would be found in no time
+        with Kd(folder, [*guest.arguments, "--keep-going", "--timeout", "5", "--memory",
+                         "kd"]) as kd:
             kd.send(f"bu demo!DemoTick; g; .echo first; s -b {WINDOW} L?8000000 "
                     "de ad be ef 12 34 56 78 9a; .echo after")
             kd.wait_text("first\n")
