@@ -97,6 +97,7 @@ int main(int argc, char **argv)
 	n = (unsigned)atoi(argv[3]);
 	max = (unsigned)atoi(argv[4]);
 	options.initial_break = true;
+	options.memory_road = KD_MEMORY_BY_KD; /* it is requests that are measured */
 	options.no_fifo_fix = getenv("OPENKD_NO_FIFO_FIX") != NULL;
 	options.request_timeout_ms = 60000;
 	if (kd_session_create(argv[1], &options, &s, &err) != KD_OK)

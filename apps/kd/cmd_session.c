@@ -110,15 +110,47 @@ static enum kd_status run_cache(struct call *call)
 	kd_session_counters(call->session, &n);
 	all = n.memory_hits + n.memory_misses;
 	out_printf(call->out,
-		   "Memory of this stop is kept and dropped at every resume.\n"
+		   "What comes through KD is kept for this stop and dropped at every resume.\n"
 		   "%14llu  bytes served from it (%llu %%)\n%14llu  bytes fetched from the target\n"
-		   "%14llu  round trips\n",
+		   "%14llu  bytes read out of the VM's RAM\n%14llu  round trips\n",
 		   (ull)n.memory_hits, (ull)(all ? n.memory_hits * 100 / all : 0),
-		   (ull)n.memory_misses, (ull)n.requests);
+		   (ull)n.memory_misses, (ull)n.memory_direct, (ull)n.requests);
 	data_integer(o, "hit_bytes", (long long)n.memory_hits);
 	data_integer(o, "miss_bytes", (long long)n.memory_misses);
+	data_integer(o, "direct_bytes", (long long)n.memory_direct);
 	data_integer(o, "round_trips", (long long)n.requests);
 	return KD_OK;
+}
+
+/*
+ * A command as if the target stood still. What it cannot have (registers, user addresses, anything
+ * that changes something) it is refused by the engine.
+ */
+static enum kd_status run_live(struct call *call)
+{
+	struct console *c = call->con;
+	bool is_running = !c->is_stopped;
+	char *text = args_rest(&call->args);
+	json_t *o = call_object(call);
+	enum kd_status s;
+
+	if (!*text) {
+		free(text);
+		return call_fail(call, KD_E_SYNTAX, "which command? .live dd nt!KeTickCount L2");
+	}
+	if (is_running)
+		out_printf(call->out,
+			   "(the target is running: what follows is no single moment)\n");
+	kd_session_allow_live(call->session, true);
+	c->live = call;
+	s = console_run(c, text);
+	c->live = NULL;
+	kd_session_allow_live(call->session, false);
+	data_bool(o, "is_running", is_running);
+	if (o && !json_object_get(o, "data"))
+		json_object_set_new(o, "data", json_null());
+	free(text);
+	return s;
 }
 
 static enum kd_status run_kdresync(struct call *call)
@@ -248,6 +280,11 @@ static const struct command commands[] = {
 	  NULL, 0, WORDS_NONE, run_quit, NULL, NULL },
 	{ ".status", ".status", "Show the connection's state and all counters", ".status",
 	  "status", 0, WORDS_NONE, run_status, NULL, NULL },
+	{ ".live", ".live COMMAND",
+	  "Run a command that looks at memory while the target runs\n"
+	  "For VMs of this machine whose RAM is read directly, and the kernel's addresses: d*, s, u, dt, "
+	  "? poi(...). What is read may be half of one moment and half of the next.",
+	  ".live dd nt!KeTickCount L2", "live", CMD_LIVE, WORDS_COMMANDS, run_live, NULL, NULL },
 	{ ".cache", ".cache [flushall]", "Show how much memory came from the cache; flushall: drop it",
 	  ".cache flushall", "cache", 0, WORDS_NONE, run_cache, NULL, NULL },
 	{ ".kdresync", ".kdresync", "Restart the link to a target that seems stuck", ".kdresync",

@@ -35,6 +35,7 @@ enum command_flags {
 	CMD_STOPPED = 1,   /* needs a stopped target */
 	CMD_RESUMES = 2,   /* lets the target run */
 	CMD_CHANGES = 4,   /* changes the target: refused by --read-only, not repeated by Enter */
+	CMD_LIVE = 16,     /* does not wait for a target that runs */
 	CMD_CONTINUES = 8, /* Enter on an empty line: the bare name, which goes on where it ended */
 };
 

@@ -106,6 +106,7 @@ struct console {
 	void *report_context;
 	struct result *held; /* --json: a command that resumed, until its stop */
 	struct result last;  /* figures of the last command */
+	struct call *live;   /* the .live that runs */
 	const struct job *running_job;
 	char *repeat_text;  /* what Enter runs */
 	char *startup_text; /* -cfr */
@@ -150,6 +151,8 @@ enum kd_status console_evaluate(void *console, const char *text, const char **en
 				uint64_t *value_ret, struct kd_error *err);
 /* Would all commands of a line run while the target does? */
 bool console_runs_anytime(const char *text);
+/* The first command is one for targets that run. */
+bool console_runs_live(const char *text);
 
 /* --- results (result.c) --- */
 

@@ -23,6 +23,7 @@
 	X(family_machine)    \
 	X(family_port)       \
 	X(family_target)     \
+	X(family_crash_dump) \
 	X(family_session)    \
 	X(family_script)     \
 	X(family_alias)      \

@@ -84,7 +84,9 @@ static bool may_run(const struct console *c, const struct job *job)
 	case JOB_CLIENT: return true;
 	case JOB_END: return c->is_connected || c->is_lost;
 	case JOB_STARTUP: return c->is_stopped;
-	case JOB_PIPE: return c->is_stopped || c->is_prompt_open;
+	case JOB_PIPE:
+		return c->is_stopped || c->is_prompt_open ||
+		       (c->is_connected && console_runs_live(job->text));
 	case JOB_TERMINAL:
 		return c->is_stopped || c->is_prompt_open || console_runs_anytime(job->text);
 	}

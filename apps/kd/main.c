@@ -234,6 +234,8 @@ static struct kd_session_options session_options(const struct options *o, const 
 	so.no_fifo_fix = o->no_fifo_fix;
 	if (o->memory && strcmp(o->memory, "kd") == 0)
 		so.memory_road = KD_MEMORY_BY_KD;
+	if (o->memory && strcmp(o->memory, "ram") == 0)
+		so.memory_road = KD_MEMORY_BY_RAM;
 	return so;
 }
 

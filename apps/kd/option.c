@@ -64,9 +64,10 @@ static const struct option_spec specs[] = {
 	{ NULL, "--no-fifo-fix", NULL, FLAG, AT(no_fifo_fix), NULL,
 	  "Leave the receive trigger of the target's UART as it is. By default it is raised for "
 	  "speed." },
-	{ NULL, "--memory", "ROAD", CHOICE, AT(memory), "auto|kd",
+	{ NULL, "--memory", "ROAD", CHOICE, AT(memory), "auto|kd|ram",
 	  "How memory is read: auto (out of the VM's RAM where it runs on this machine, through the "
-	  "target for the rest), kd (always through the target)." },
+	  "target for the rest), kd (always through the target), ram (only out of the VM's RAM: what "
+	  "is not there fails)." },
 	{ NULL, "--session", "NAME", TEXT, AT(session_name), NULL,
 	  "Name of the session's socket in $XDG_RUNTIME_DIR/openkd (docs/session-socket.md); `none`: "
 	  "no socket. Default: the target's name, else made from the endpoint." },

@@ -83,7 +83,7 @@ static enum kd_status call_command(struct console *c, const struct command_match
 		.out = &c->out,
 		.command = m->command,
 		.name = m->name,
-		.wants_data = c->report && c->command_depth == 1,
+		.wants_data = c->report && (c->command_depth == 1 || c->live),
 		.err = &r->err,
 	};
 	enum kd_status s;
@@ -224,6 +224,8 @@ static enum kd_status run_nested(struct console *c, const struct command_match *
 	enum kd_status s = call_on_processor(c, m, args, r);
 
 	r->status = s;
+	if (c->live && c->live->data && r->data)
+		json_object_set(c->live->data, "data", r->data);
 	look_at_state(c);
 	complete_error(r);
 	if (s != KD_OK && !c->error_was_told) {
@@ -283,6 +285,8 @@ static enum kd_status wait_first(struct console *c, const struct command *comman
 	enum kd_status s;
 
 	if (c->is_stopped || (!c->resumed_in_job && !(command->flags & CMD_STOPPED)))
+		return KD_OK;
+	if (c->live || command->flags & CMD_LIVE)
 		return KD_OK;
 	if (!c->resumed_in_job && c->running_job && c->running_job->origin == JOB_CLIENT)
 		return KD_OK; /* the engine's own words: it is running */
@@ -390,6 +394,14 @@ enum kd_status console_run_captured(struct console *c, const char *text, struct 
 
 	out_capture_end(&c->out, before);
 	return s;
+}
+
+bool console_runs_live(const char *text)
+{
+	struct command_match m;
+
+	command_lookup(text + strspn(text, " \t\r\n;"), &m);
+	return m.command && m.command->flags & CMD_LIVE;
 }
 
 bool console_runs_anytime(const char *text)

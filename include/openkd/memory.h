@@ -4,7 +4,8 @@
  * Memory, ports and registers of model-specific kinds of a stopped target.
  *
  * Virtual addresses are read through the cache of this stop, which every resume drops. Addresses
- * of 32-bit targets may be given with or without sign extension.
+ * of 32-bit targets may be given with or without sign extension. Where the VM's RAM is read
+ * directly nothing is cached. A running target can be looked at: kd_session_allow_live().
  */
 #ifndef OPENKD_MEMORY_H
 #define OPENKD_MEMORY_H

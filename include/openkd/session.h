@@ -43,8 +43,9 @@ enum kd_session_state {
 
 /** Which road reads take to the memory of a VM on this machine; others have KD only. */
 enum kd_memory_road {
-	KD_MEMORY_AUTO,  /**< guest RAM where it can be reached, KD for the rest */
-	KD_MEMORY_BY_KD, /**< always through the target */
+	KD_MEMORY_AUTO,   /**< guest RAM where it can be reached, KD for the rest */
+	KD_MEMORY_BY_KD,  /**< always through the target */
+	KD_MEMORY_BY_RAM, /**< guest RAM only: what is not in it fails, saying why */
 };
 
 struct kd_session_options {
@@ -227,6 +228,15 @@ uint32_t kd_session_n_processors(const struct kd_session *session);
 
 /** The processor whose registers and memory are looked at: the one that stopped, or selected. */
 uint32_t kd_session_processor(const struct kd_session *session);
+
+/**
+ * Let kd_memory_read() and what is built on it look at the target while it runs, out of the VM's
+ * RAM: the kernel's addresses, translated as at the last stop. What is read may be half of one
+ * moment and half of the next. Off unless asked for; stays as set.
+ *
+ * Reads while the target runs then fail with KD_E_RUNNING only where RAM is not read at all.
+ */
+void kd_session_allow_live(struct kd_session *session, bool allow);
 
 /**
  * Look at another processor (`~Ns`). Nothing is sent for looking; a step or go hands over properly.

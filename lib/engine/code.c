@@ -164,7 +164,7 @@ KD_EXPORT enum kd_status kd_code_before(struct kd_session *s, uint64_t address, 
 					uint64_t *ret, struct kd_error *err)
 {
 	struct trail trail = { .n = n };
-	enum kd_status status = kd__need_stop(s, err);
+	enum kd_status status = kd__need_memory(s, err);
 
 	if (status != KD_OK)
 		return status;

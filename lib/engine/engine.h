@@ -60,6 +60,7 @@ struct kd_session {
 	struct kd_stop stop; /* the last one */
 	bool has_stop;
 	bool journal_failed;         /* told once */
+	bool allows_live;            /* memory may be read while the target runs */
 	const struct kd__arch *arch; /* by machine; never NULL after the first stop */
 	struct kd_session_counters counters;
 
@@ -93,6 +94,8 @@ enum kd_status kd__session_create_on(struct kd_transport *transport,
 
 /* Fails with the right status and text unless the target is stopped. */
 enum kd_status kd__need_stop(const struct kd_session *s, struct kd_error *err);
+/* As kd__need_stop(), or the target runs and its memory may be looked at all the same. */
+enum kd_status kd__need_memory(struct kd_session *s, struct kd_error *err);
 /* Additionally refuses in read-only sessions. */
 enum kd_status kd__need_write(const struct kd_session *s, struct kd_error *err);
 /* True once after kd_session_cancel(): long loops ask this and return KD_E_CANCELLED. */

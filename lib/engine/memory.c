@@ -388,13 +388,18 @@ static enum kd_status read_physical_page(struct kd_session *s, uint64_t physical
 
 /* --- the roads, one behind the other: guest RAM as far as it goes, then the cache and KD --- */
 
+static bool may_ask(const struct kd_session *s)
+{
+	return s->options.memory_road != KD_MEMORY_BY_RAM;
+}
+
 static enum kd_status read_own(struct kd_session *s, uint64_t address, uint8_t *bytes, size_t size,
 			       size_t *done_ret, struct kd_error *err)
 {
 	size_t direct = kd__ram_read(s, address, bytes, size), rest = 0;
 	enum kd_status status = KD_OK;
 
-	if (direct < size)
+	if (direct < size && may_ask(s))
 		status = cache_read(s, &s->memory->virtual, address + direct, bytes + direct,
 				    size - direct, &rest, err);
 	*done_ret = direct + rest;
@@ -407,7 +412,7 @@ static enum kd_status read_foreign(struct kd_session *s, uint64_t address, uint8
 	size_t direct = kd__ram_read(s, address, bytes, size), rest = 0;
 	enum kd_status status = KD_OK;
 
-	if (direct < size)
+	if (direct < size && may_ask(s))
 		status = foreign_each(s, address + direct, bytes + direct, size - direct, &rest,
 				      read_physical_page, err);
 	*done_ret = direct + rest;
@@ -420,7 +425,7 @@ static enum kd_status read_physical(struct kd_session *s, uint64_t address, uint
 	size_t direct = kd__ram_read_physical(s, address, bytes, size), rest = 0;
 	enum kd_status status = KD_OK;
 
-	if (direct < size)
+	if (direct < size && may_ask(s))
 		status = cache_read(s, &s->memory->physical, address + direct, bytes + direct,
 				    size - direct, &rest, err);
 	*done_ret = direct + rest;
@@ -473,16 +478,38 @@ size_t kd__memory_read_by_kd(struct kd_session *s, uint64_t address, void *buffe
 	return status == KD_OK || status == KD_E_AGAIN ? done : 0;
 }
 
+static bool is_kernel(const struct kd_session *s, uint64_t address)
+{
+	return address >> (kd__pointer_size(s) == 4 ? 31 : 47) != 0;
+}
+
+/* User addresses mean nothing without a stop: whose? */
+static enum kd_status read_live(struct kd_session *s, uint64_t address, uint8_t *bytes, size_t size,
+				size_t *done_ret, struct kd_error *err)
+{
+	if (!is_kernel(s, address))
+		return kd_error_set(err, KD_E_RUNNING, address,
+				    "the target is running: only the kernel's addresses can be "
+				    "looked at");
+	*done_ret = kd__ram_read_live(s, address, bytes, size);
+	kd__breaks_hide(s, address, bytes, *done_ret);
+	return KD_OK;
+}
+
 KD_EXPORT enum kd_status kd_memory_read(struct kd_session *s, uint64_t address, void *buffer,
 					size_t size, size_t *done_ret, struct kd_error *err)
 {
-	enum kd_status status = kd__need_stop(s, err);
+	enum kd_status status = kd__need_memory(s, err);
 	size_t done = 0;
 
+	if (status == KD_OK && s->state == KD_SESSION_STOPPED)
+		status = kd__ram_judge(s, err);
 	if (status != KD_OK)
 		return status;
 	address = kd__normalise(s, address);
-	if (is_foreign(s, address)) {
+	if (s->state == KD_SESSION_RUNNING) {
+		status = read_live(s, address, buffer, size, &done, err);
+	} else if (is_foreign(s, address)) {
 		status = kd__breaks_unplant_all(s, err);
 		if (status == KD_OK)
 			status = read_foreign(s, address, buffer, size, &done, err);
@@ -501,6 +528,8 @@ KD_EXPORT enum kd_status kd_memory_read_physical(struct kd_session *s, uint64_t 
 	enum kd_status status = kd__need_stop(s, err);
 	size_t done = 0;
 
+	if (status == KD_OK)
+		status = kd__ram_judge(s, err);
 	if (status == KD_OK)
 		status = kd__breaks_unplant_all(s, err);
 	if (status == KD_OK)

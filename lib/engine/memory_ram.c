@@ -7,19 +7,14 @@
 
 #include "lib/engine/memory.h"
 #include "lib/engine/register.h"
-#include "lib/engine/translate.h"
 #include "lib/engine/vm_road.h"
+#include "lib/engine/walk_cache.h"
 #include "lib/engine/wire.h"
 #include "lib/vm/guest_ram.h"
 
-enum { PAGE = 4096, TLB_SIZE = 1024, PROOF_SIZE = 64 };
+enum { PAGE = 4096, PROOF_SIZE = 64 };
 
 enum trust { UNKNOWN, GOOD, REFUSED };
-
-struct translation {
-	uint64_t page, directory; /* page number + 1; 0: empty */
-	uint64_t physical;
-};
 
 struct kd__ram {
 	enum trust trust;
@@ -29,32 +24,40 @@ struct kd__ram {
 	struct kd_guest_ram *ram;
 	struct kd__walk walk;
 	uint64_t own_directory; /* CR3 of the processor that stopped */
-	struct translation tlb[TLB_SIZE];
+	struct kd__walk_cache *walks;
+	/* Of this boot: what the kernel's image begins with. */
+	uint64_t kernel_base;
+	uint8_t kernel_start[PROOF_SIZE];
 };
 
 enum kd_status kd__ram_create(struct kd_session *s)
 {
 	s->ram = calloc(1, sizeof *s->ram);
-	return s->ram ? KD_OK : KD_E_NO_MEMORY;
+	if (s->ram)
+		s->ram->walks = kd__walk_cache_create();
+	return s->ram && s->ram->walks ? KD_OK : KD_E_NO_MEMORY;
 }
 
 void kd__ram_destroy(struct kd_session *s)
 {
+	if (s->ram)
+		kd__walk_cache_destroy(s->ram->walks);
 	free(s->ram);
 	s->ram = NULL;
 }
 
 void kd__ram_forget_walks(struct kd_session *s)
 {
-	s->ram->is_ready = false;
-	memset(s->ram->tlb, 0, sizeof s->ram->tlb);
+	kd__walk_cache_forget(s->ram->walks);
 }
 
 void kd__ram_on_stop(struct kd_session *s)
 {
 	kd__ram_forget_walks(s);
+	s->ram->is_ready = false;
 }
 
+/* How tables are walked stays known: for looks at the running target. */
 void kd__ram_on_resume(struct kd_session *s)
 {
 	kd__ram_forget_walks(s);
@@ -64,34 +67,34 @@ void kd__ram_on_resume(struct kd_session *s)
 void kd__ram_on_restart(struct kd_session *s)
 {
 	kd__ram_forget_walks(s);
+	s->ram->is_ready = false;
 	s->ram->trust = UNKNOWN;
 	s->ram->why_not[0] = '\0';
 }
 
 /* --- walking --- */
 
-static enum kd_status read_table(void *context, uint64_t address, void *bytes, size_t size,
-				 struct kd_error *err)
+/*
+ * From `address` as far as it goes in one piece of physical memory, at most `size` bytes:
+ * neighbours of a virtual range are often neighbours in RAM. 0: not present.
+ */
+static size_t find_piece(struct kd__ram *r, uint64_t directory, uint64_t address, size_t size,
+			 uint64_t *physical_ret)
 {
-	return kd_guest_ram_read(context, address, bytes, size, NULL, err);
-}
+	uint64_t page = address & ~(uint64_t)(PAGE - 1), first, next;
+	size_t n = PAGE - (size_t)(address - page);
 
-static bool translate(struct kd__ram *r, uint64_t directory, uint64_t address,
-		      uint64_t *physical_ret)
-{
-	uint64_t page = address / PAGE;
-	struct translation *t = &r->tlb[page % TLB_SIZE];
-	struct kd_translation found;
-
-	if (t->page != page + 1 || t->directory != directory) {
-		if (kd__walk_tables(&r->walk, directory, address & ~(uint64_t)(PAGE - 1),
-				    read_table, r->ram, &found, NULL) != KD_OK ||
-		    !found.is_valid)
-			return false;
-		*t = (struct translation){ page + 1, directory, found.physical };
+	if (!kd__walk_cache_page(r->walks, r->ram, &r->walk, directory, page, &first))
+		return 0;
+	*physical_ret = first + (address - page);
+	while (n < size) {
+		page += PAGE;
+		if (!kd__walk_cache_page(r->walks, r->ram, &r->walk, directory, page, &next) ||
+		    next != *physical_ret + n)
+			break;
+		n += PAGE;
 	}
-	*physical_ret = t->physical | (address & (PAGE - 1));
-	return true;
+	return KD_MIN(n, size);
 }
 
 static size_t read_pages(struct kd__ram *r, uint64_t directory, uint64_t address, uint8_t *buffer,
@@ -100,13 +103,15 @@ static size_t read_pages(struct kd__ram *r, uint64_t directory, uint64_t address
 	size_t done = 0;
 
 	while (done < size) {
-		size_t n = KD_MIN(size - done, PAGE - (size_t)((address + done) & (PAGE - 1)));
 		uint64_t physical;
+		size_t n = find_piece(r, directory, address + done, size - done, &physical), got;
 
-		if (!translate(r, directory, address + done, &physical) ||
-		    kd_guest_ram_read(r->ram, physical, buffer + done, n, NULL, NULL) != KD_OK)
+		if (n == 0 ||
+		    kd_guest_ram_read(r->ram, physical, buffer + done, n, &got, NULL) != KD_OK)
 			break;
-		done += n;
+		done += got;
+		if (got < n)
+			break;
 	}
 	return done;
 }
@@ -120,17 +125,24 @@ static bool refuse(struct kd__ram *r, const char *why)
 	return false;
 }
 
+static bool finds_kernel(struct kd__ram *r)
+{
+	uint8_t by_ram[PROOF_SIZE];
+
+	return read_pages(r, r->own_directory, r->kernel_base, by_ram, PROOF_SIZE) == PROOF_SIZE &&
+	       memcmp(by_ram, r->kernel_start, PROOF_SIZE) == 0;
+}
+
 /* The kernel's first bytes by both roads: a hypervisor in the guest would make them differ. */
 static bool prove(struct kd_session *s)
 {
-	uint8_t by_kd[PROOF_SIZE], by_ram[PROOF_SIZE];
-	uint64_t base = kd__kernel_base(s);
 	struct kd__ram *r = s->ram;
 
-	if (!base || kd__memory_read_by_kd(s, base, by_kd, sizeof by_kd, NULL) != sizeof by_kd)
+	r->kernel_base = kd__kernel_base(s);
+	if (!r->kernel_base || kd__memory_read_by_kd(s, r->kernel_base, r->kernel_start, PROOF_SIZE,
+						     NULL) != PROOF_SIZE)
 		return false; /* too early to tell */
-	if (read_pages(r, r->own_directory, base, by_ram, sizeof by_ram) != sizeof by_ram ||
-	    memcmp(by_kd, by_ram, sizeof by_kd) != 0)
+	if (!finds_kernel(r))
 		return refuse(r, "what lies there is not what the target says");
 	r->trust = GOOD;
 	return true;
@@ -187,6 +199,40 @@ size_t kd__ram_read_physical(struct kd_session *s, uint64_t address, void *buffe
 		return 0;
 	s->counters.memory_direct += done;
 	return done;
+}
+
+bool kd__ram_is_live(struct kd_session *s)
+{
+	struct kd__ram *r = s->ram;
+
+	return r->trust == GOOD && r->is_ready && kd__wire_ram(s, NULL) == r->ram;
+}
+
+/*
+ * Nothing is kept from one look to the next. The process whose tables they are may have ended: then
+ * the kernel is not where it was.
+ */
+size_t kd__ram_read_live(struct kd_session *s, uint64_t address, void *buffer, size_t size)
+{
+	struct kd__ram *r = s->ram;
+	size_t done;
+
+	kd__ram_forget_walks(s);
+	if (!finds_kernel(r))
+		return 0;
+	done = read_pages(r, r->own_directory, address, buffer, size);
+	s->counters.memory_direct += done;
+	return done;
+}
+
+enum kd_status kd__ram_judge(struct kd_session *s, struct kd_error *err)
+{
+	if (s->options.memory_road != KD_MEMORY_BY_RAM || is_usable(s))
+		return KD_OK;
+	return kd_error_set(err, KD_E_NOT_FOUND, 0, "guest RAM cannot be read (--memory ram): %s",
+			    s->ram->why_not[0]   ? s->ram->why_not
+			    : kd__wire_has_vm(s) ? "it is too early in the target's boot"
+						 : "no QEMU of this machine is at the other end");
 }
 
 void kd__ram_describe(const struct kd_session *s, char *text, size_t size)

@@ -104,7 +104,7 @@ enum kd_status kd__image_open(struct kd_session *s, struct kd__module *m,
 	struct kd__image *image = m->image;
 
 	if (!image) {
-		enum kd_status status = kd__need_stop(s, err);
+		enum kd_status status = kd__need_memory(s, err);
 
 		if (status != KD_OK)
 			return status;

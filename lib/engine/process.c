@@ -134,7 +134,7 @@ static void process_extras(struct kd_session *s, const struct object *o, struct 
 
 static enum kd_status need_layout(struct kd_session *s, struct kd_error *err)
 {
-	enum kd_status status = kd__need_stop(s, err);
+	enum kd_status status = kd__need_memory(s, err);
 
 	if (status != KD_OK)
 		return status;
@@ -295,11 +295,11 @@ KD_EXPORT enum kd_status kd_thread_current(struct kd_session *s, uint32_t proces
 {
 	uint64_t array, prcb, offset;
 	uint32_t size = kd__pointer_size(s);
-	enum kd_status status = kd__need_stop(s, err);
+	enum kd_status status = kd__need_memory(s, err);
 
 	if (status != KD_OK)
 		return status;
-	if (processor == s->owner && s->stop.thread) {
+	if (s->state == KD_SESSION_STOPPED && processor == s->owner && s->stop.thread) {
 		*ret = s->stop.thread;
 		return KD_OK;
 	}

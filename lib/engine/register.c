@@ -446,10 +446,26 @@ KD_EXPORT enum kd_status kd_context_set(struct kd_session *s, const void *contex
 	return KD_OK;
 }
 
+enum kd_status kd__regs_context(struct kd_session *s, uint32_t processor, uint8_t *bytes,
+				size_t *size_ret, struct kd_error *err)
+{
+	struct cpu *cpu;
+	enum kd_status status = need_arch(s, err);
+
+	if (status == KD_OK)
+		status = get_cpu(s, processor, &cpu, err);
+	if (status == KD_OK)
+		status = fetch_context(s, processor, cpu, err);
+	if (status != KD_OK)
+		return status;
+	*size_ret = context_size(s);
+	memcpy(bytes, cpu->context, *size_ret);
+	return KD_OK;
+}
+
 KD_EXPORT enum kd_status kd_context_get(struct kd_session *s, void *context, size_t size,
 					size_t *size_ret, struct kd_error *err)
 {
-	struct cpu *cpu;
 	enum kd_status status = need_arch(s, err);
 
 	if (status != KD_OK)
@@ -462,12 +478,7 @@ KD_EXPORT enum kd_status kd_context_get(struct kd_session *s, void *context, siz
 		memcpy(context, s->regs->override, *size_ret);
 		return KD_OK;
 	}
-	status = get_cpu(s, s->processor, &cpu, err);
-	if (status == KD_OK)
-		status = fetch_context(s, s->processor, cpu, err);
-	if (status == KD_OK)
-		memcpy(context, cpu->context, *size_ret);
-	return status;
+	return kd__regs_context(s, s->processor, context, size_ret, err);
 }
 
 KD_EXPORT bool kd_context_is_set(const struct kd_session *s)

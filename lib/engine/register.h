@@ -13,6 +13,9 @@ enum kd_status kd__regs_set(struct kd_session *s, uint32_t processor, const char
 			    uint64_t value, struct kd_error *err);
 enum kd_status kd__regs_get(struct kd_session *s, uint32_t processor, const char *name,
 			    uint64_t *value_ret, struct kd_error *err);
+/* The CONTEXT of a processor, whatever is being looked at; up to KD_CONTEXT_MAX bytes. */
+enum kd_status kd__regs_context(struct kd_session *s, uint32_t processor, uint8_t *bytes,
+				size_t *size_ret, struct kd_error *err);
 /* The owner's program counter was changed since the stop (by the user or by us). */
 bool kd__regs_pc_changed(const struct kd_session *s);
 /* What the control report of the current stop says. */

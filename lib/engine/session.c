@@ -7,6 +7,7 @@
 #include "lib/engine/breaks.h"
 #include "lib/engine/event.h"
 #include "lib/engine/execute.h"
+#include "lib/engine/memory_ram.h"
 #include "lib/engine/register.h"
 #include "lib/engine/stop.h"
 #include "lib/engine/target.h"
@@ -31,6 +32,18 @@ enum kd_status kd__need_stop(const struct kd_session *s, struct kd_error *err)
 	case KD_SESSION_DISCONNECTED: break;
 	}
 	return kd_error_set(err, KD_E_NOT_CONNECTED, 0, "no target is connected yet");
+}
+
+enum kd_status kd__need_memory(struct kd_session *s, struct kd_error *err)
+{
+	if (s->state == KD_SESSION_RUNNING && s->allows_live && kd__ram_is_live(s))
+		return KD_OK;
+	return kd__need_stop(s, err);
+}
+
+KD_EXPORT void kd_session_allow_live(struct kd_session *s, bool allow)
+{
+	s->allows_live = allow;
 }
 
 enum kd_status kd__need_write(const struct kd_session *s, struct kd_error *err)

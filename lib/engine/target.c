@@ -220,7 +220,7 @@ KD_EXPORT enum kd_status kd_session_kdbg(struct kd_session *s, const char *name,
 					 struct kd_error *err)
 {
 	const struct kd_kdbg_field *field = kd_kdbg_find(name);
-	enum kd_status status = kd__need_stop(s, err);
+	enum kd_status status = kd__need_memory(s, err);
 
 	if (status != KD_OK)
 		return status;

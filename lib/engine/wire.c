@@ -340,10 +340,22 @@ static enum kd_status on_closed(struct kd_session *s)
 	return KD_OK;
 }
 
-/* It was opened again, by the same boot or by another. */
+/*
+ * It was opened again, by the same boot or by another; or what carries packets noticed that the
+ * target need not be where we left it.
+ */
 static enum kd_status on_reconnected(struct kd_session *s)
 {
+	static const char text[] = "the target is looked for anew";
+	bool was_told = s->state == KD_SESSION_CONNECTING && !s->wire->heard;
+
+	/* Whoever had it stopped goes on with it stopped. */
+	if (s->state == KD_SESSION_STOPPED)
+		atomic_store(&s->break_wanted, true);
 	start_over(s);
+	if (!was_told)
+		kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_LOST }, text,
+				sizeof text - 1);
 	s->wire->reconnected = true;
 	return KD_OK;
 }

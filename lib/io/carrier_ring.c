@@ -38,6 +38,8 @@ struct ring_carrier {
 
 	/* Listening for announcements. */
 	struct kd_ring_ear ear;
+	struct kd_ring_announcement heard; /* taken when the line is free */
+	bool has_heard;
 	uint64_t next_query;
 	unsigned queries;
 	uint64_t boot_nonce; /* of the last ring; 0: none yet */
@@ -53,11 +55,14 @@ struct ring_carrier {
 	uint64_t last_word; /* when either side said something */
 	uint64_t spin_ns;
 	bool acked, restarted; /* events that wait */
-	/* The repetition that a resync causes is given out once: see is_echo(). */
-	bool may_echo, has_last;
+	bool was_dropped;      /* the guest left the ring, not we: it may have gone its own way */
+	bool is_anew;          /* KD_E_RESET waits: nothing that was known of the guest need hold */
+	/* What was said already and is said again: is_echo(). */
+	unsigned echoes; /* repetitions that may still come */
+	bool has_asked;  /* a request went into the ring behind the last resync */
+	bool has_last;   /* the last state change: */
 	uint8_t last[KD_RING_PAYLOAD_MAX];
 	uint32_t last_size;
-	uint16_t last_type;
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, resyncs, breakins; /* all rings */
 	struct kd_ring_record_state recording;
 
@@ -99,8 +104,16 @@ static void ask_again(struct ring_carrier *r)
 	if (kd_ring_host_resync(&r->host, &r->memory) != KD_OK)
 		return;
 	r->resyncs++;
-	r->may_echo = true;
+	r->echoes++;
+	r->has_asked = false;
 	r->last_word = kd_now_ns();
+}
+
+static void begin_anew(struct ring_carrier *r)
+{
+	r->is_anew = true;
+	snprintf(r->base.notice, sizeof r->base.notice,
+		 "the guest went back to a snapshot, or took this debugger for dead and went on");
 }
 
 static enum kd_status attach(struct ring_carrier *r, const struct kd_ring_announcement *a,
@@ -131,13 +144,19 @@ static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_ann
 		return status;
 	}
 	r->is_live = true;
-	r->has_last = r->may_echo = r->acked = false;
+	r->acked = false;
+	r->echoes = 0;
 	r->last_word = kd_now_ns();
 	/* A boot that began while we listened is news; the one that we came to is not. */
 	r->restarted = r->boot_nonce ? r->boot_nonce != a->nonce : !r->was_asked;
+	if (r->was_dropped && !r->restarted)
+		begin_anew(r);
+	r->was_dropped = false;
 	r->boot_nonce = a->nonce;
 	kd__ring_record_begin(&r->recording, r->base.transport);
-	if (!r->restarted)
+	if (r->restarted)
+		r->has_last = false;
+	else
 		ask_again(r);
 	return KD_OK;
 }
@@ -156,6 +175,16 @@ static void leave_ring(struct ring_carrier *r)
 	r->next_query = kd_now_ns() + QUERY_MS * (uint64_t)KD_NS_PER_MS;
 }
 
+static void drop_ring(struct ring_carrier *r)
+{
+	leave_ring(r);
+	r->was_dropped = true;
+}
+
+/*
+ * The ring is as another time left it: a snapshot was taken back, or the guest took us for dead and
+ * opened it anew. What the guest does now it is asked to tell.
+ */
 static void recover(struct ring_carrier *r)
 {
 	enum kd_status status;
@@ -164,13 +193,43 @@ static void recover(struct ring_carrier *r)
 	status = kd_ring_host_recover(&r->host, &r->memory, random64());
 	pthread_mutex_unlock(&r->pulse.lock);
 	if (status != KD_OK) {
-		leave_ring(r);
+		drop_ring(r);
 		return;
 	}
 	kd_ring_pulse_clear(&r->pulse);
 	r->resyncs++;
-	r->may_echo = true;
+	r->has_last = r->acked = false;
+	r->echoes = 0;
+	begin_anew(r);
 	r->last_word = kd_now_ns();
+}
+
+/* --- what was said already --- */
+
+/* Keeps a state change to know its repetitions by. */
+static void note_packet(struct ring_carrier *r, uint16_t type, const void *payload, size_t size)
+{
+	if (type != KD_PACKET_STATE_CHANGE64)
+		return;
+	r->has_last = size <= sizeof r->last;
+	r->last_size = r->has_last ? (uint32_t)size : 0;
+	memcpy(r->last, payload, r->last_size);
+}
+
+/*
+ * Each time that it is asked to repeat itself the guest says its state change once more, perhaps
+ * much later: the request lies in the ring until it stops. Whoever has it already does not want it
+ * again. An answer to what was asked behind the request means that all repetitions are over.
+ */
+static bool is_echo(struct ring_carrier *r, uint16_t type, const void *payload, size_t size)
+{
+	if (type == KD_PACKET_STATE_MANIPULATE && r->has_asked)
+		r->echoes = 0;
+	if (r->echoes == 0 || type != KD_PACKET_STATE_CHANGE64 || !r->has_last ||
+	    size != r->last_size || memcmp(payload, r->last, size) != 0)
+		return false;
+	r->echoes--;
+	return true;
 }
 
 /* --- the line --- */
@@ -195,19 +254,54 @@ static void query(struct ring_carrier *r, uint64_t now)
 			   &n, NULL);
 }
 
+/* Said before we took it: the same pages, and our nonce is in them. */
+static bool is_known(struct ring_carrier *r, const struct kd_ring_announcement *a)
+{
+	bool is_ours;
+
+	if (!r->is_live || memcmp(a, &r->heard, sizeof *a) != 0)
+		return false;
+	pthread_mutex_lock(&r->pulse.lock);
+	is_ours = kd_ring_host_beat(&r->host, &r->memory) == KD_OK;
+	pthread_mutex_unlock(&r->pulse.lock);
+	return is_ours;
+}
+
 static void on_announcement(struct ring_carrier *r, const struct kd_ring_announcement *a)
 {
-	leave_ring(r);
-	r->refusal.status = take_ring(r, a, &r->refusal);
+	if (is_known(r, a))
+		return;
+	if (r->is_live)
+		drop_ring(r);
+	r->heard = *a;
+	r->has_heard = true;
+}
+
+/* What is on its way on the line arrives there first. */
+static void take_heard_ring(struct ring_carrier *r)
+{
+	if (!r->has_heard || kd_carrier_is_busy(r->line))
+		return;
+	r->has_heard = false;
+	r->refusal.status = take_ring(r, &r->heard, &r->refusal);
 	r->was_asked = false;
 }
 
-static void listen(struct ring_carrier *r, const uint8_t *text, size_t size)
+/* An announcement's, when it comes in two pieces. */
+static bool is_line_end(const uint8_t *text, size_t size)
+{
+	return size == 2 && text[0] == '\r' && text[1] == '\n';
+}
+
+/* True: it was the ring's, nothing for others. */
+static bool listen(struct ring_carrier *r, const uint8_t *text, size_t size)
 {
 	struct kd_ring_announcement a;
 	enum kd_status status;
+	bool is_ours = is_line_end(text, size);
 
 	while ((status = kd_ring_ear_take(&r->ear, &text, &size, &a)) != KD_E_NOT_FOUND) {
+		is_ours = true;
 		if (status == KD_OK)
 			on_announcement(r, &a);
 		else
@@ -217,6 +311,7 @@ static void listen(struct ring_carrier *r, const uint8_t *text, size_t size)
 				"%u: bring both to the same release",
 				a.version, KD_RING_VERSION);
 	}
+	return is_ours;
 }
 
 static enum kd_status run_line(struct ring_carrier *r, uint64_t deadline,
@@ -225,16 +320,22 @@ static enum kd_status run_line(struct ring_carrier *r, uint64_t deadline,
 	uint64_t mine = deadline;
 	enum kd_status status;
 
+	take_heard_ring(r);
+	if (r->is_live)
+		return KD_E_AGAIN;
 	query(r, kd_now_ns());
 	if (r->was_heard && r->queries < QUERIES_MAX)
 		mine = KD_MIN(deadline, r->next_query);
 	status = kd_carrier_run(r->line, mine, event_ret, err);
-	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE)
-		listen(r, event_ret->payload, event_ret->length);
-	if (status == KD_OK && event_ret->kind == KD_LINK_PACKET)
+	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE &&
+	    listen(r, event_ret->payload, event_ret->length))
+		return KD_E_AGAIN;
+	if (status == KD_OK && event_ret->kind == KD_LINK_PACKET) {
 		r->was_heard = true;
+		note_packet(r, event_ret->type, event_ret->payload, event_ret->length);
+	}
 	if (status == KD_E_RESET) {
-		r->was_heard = false;
+		r->was_heard = r->has_heard = r->was_dropped = false;
 		r->queries = 0; /* another connection: ask there too */
 		r->next_query = kd_now_ns();
 	}
@@ -242,36 +343,6 @@ static enum kd_status run_line(struct ring_carrier *r, uint64_t deadline,
 }
 
 /* --- the ring --- */
-
-static bool is_same_as_last(const struct ring_carrier *r)
-{
-	return r->has_last && r->record.type == r->last_type && r->record.size == r->last_size &&
-	       !memcmp(r->payload, r->last, r->last_size);
-}
-
-/*
- * A guest that ran when it was asked to repeat itself says its next state change twice: the request
- * lay in the ring until it stopped. Behind our first request its answer comes first, and nothing
- * is repeated any more.
- */
-static bool is_echo(struct ring_carrier *r)
-{
-	if (!r->may_echo)
-		return false;
-	if (r->record.type == KD_PACKET_STATE_MANIPULATE)
-		r->may_echo = false;
-	else if (is_same_as_last(r) && r->record.type == KD_PACKET_STATE_CHANGE64)
-		return true;
-	return false;
-}
-
-static void keep_last(struct ring_carrier *r)
-{
-	r->has_last = true;
-	r->last_type = r->record.type;
-	r->last_size = r->record.size;
-	memcpy(r->last, r->payload, r->record.size);
-}
 
 static void give_packet(struct ring_carrier *r, struct kd_link_event *ret)
 {
@@ -281,8 +352,7 @@ static void give_packet(struct ring_carrier *r, struct kd_link_event *ret)
 				       .length = r->record.size };
 	kd__ring_record_packet(&r->recording, r->base.transport, false, r->record.type, r->payload,
 			       r->record.size, NULL, 0);
-	if (r->may_echo || r->record.type != KD_PACKET_STATE_MANIPULATE)
-		keep_last(r);
+	note_packet(r, r->record.type, r->payload, r->record.size);
 }
 
 /* KD_OK: an event; KD_E_AGAIN: nothing there; KD_E_BUSY: something was done, look again. */
@@ -299,10 +369,8 @@ static enum kd_status take(struct ring_carrier *r, struct kd_link_event *event_r
 	switch (status) {
 	case KD_OK:
 		r->last_word = kd_now_ns();
-		if (is_echo(r)) {
-			r->may_echo = false;
+		if (is_echo(r, r->record.type, r->payload, r->record.size))
 			return KD_E_BUSY;
-		}
 		give_packet(r, event_ret);
 		return KD_OK;
 	case KD_E_AGAIN: return KD_E_AGAIN;
@@ -354,26 +422,37 @@ static void heed_pulse(struct ring_carrier *r)
 	if (kd_ring_pulse_finding(&r->pulse) == KD_RING_WENT_BACK)
 		recover(r);
 	else
-		leave_ring(r);
+		drop_ring(r);
 }
 
 /*
- * Doorbells, and whatever else comes over the line. KD_E_AGAIN: nothing that matters; else for the
- * caller.
+ * A packet over the line: the guest said it before it came to the ring, and says it there once more
+ * if it cannot know that we have it. One of a new boot is preceded by KD_LINK_RESTARTED.
  */
+static enum kd_status take_from_line(struct ring_carrier *r, const struct kd_link_event *e)
+{
+	if (is_echo(r, e->type, e->payload, e->length))
+		return KD_E_AGAIN;
+	note_packet(r, e->type, e->payload, e->length);
+	return KD_OK;
+}
+
+/* Doorbells, and whatever else comes over the line. KD_E_AGAIN: nothing that matters. */
 static enum kd_status look_at_line(struct ring_carrier *r, struct kd_link_event *event_ret,
 				   struct kd_error *err)
 {
 	enum kd_status status = kd_carrier_run(r->line, 0, event_ret, err);
 
+	if (status == KD_E_TIMEOUT)
+		return KD_E_AGAIN;
 	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE) {
 		listen(r, event_ret->payload, event_ret->length);
 		return KD_E_AGAIN;
 	}
-	if (status == KD_OK && kd_ring_host_guest_state(&r->memory) == KD_RING_GUEST_RING)
+	if (status == KD_OK && event_ret->kind == KD_LINK_PACKET)
+		return take_from_line(r, event_ret);
+	if (status == KD_OK && event_ret->kind != KD_LINK_RESTARTED)
 		return KD_E_AGAIN; /* what is left of the time before the ring */
-	if (status == KD_E_TIMEOUT)
-		return KD_E_AGAIN;
 	if (status != KD_E_CANCELLED)
 		leave_ring(r);
 	return status;
@@ -413,10 +492,14 @@ static enum kd_status run(struct kd_carrier *c, uint64_t deadline, struct kd_lin
 	struct ring_carrier *r = of(c);
 	enum kd_status status;
 
-	do
+	do {
+		if (r->is_anew) {
+			r->is_anew = false;
+			return kd_error_set(err, KD_E_RESET, 0, "%s", c->notice);
+		}
 		status = r->is_live ? run_ring(r, deadline, event_ret, err)
 				    : run_line(r, deadline, event_ret, err);
-	while (status == KD_E_AGAIN);
+	} while (status == KD_E_AGAIN);
 	return status;
 }
 
@@ -436,6 +519,7 @@ static enum kd_status send(struct kd_carrier *c, uint16_t type, const void *head
 	kd__ring_record_packet(&r->recording, c->transport, true, type, header, header_size, data,
 			       data_size);
 	r->acked = true;
+	r->has_asked |= type == KD_PACKET_STATE_MANIPULATE;
 	r->last_word = kd_now_ns();
 	return KD_OK;
 }
@@ -462,12 +546,19 @@ static void break_in(struct kd_carrier *c)
 	kd_ring_host_break_in(&r->host, &r->memory);
 }
 
+/* Who asks wants to hear it, known or not. */
+static void ask_to_hear(struct ring_carrier *r)
+{
+	r->has_last = false;
+	ask_again(r);
+}
+
 static void reset(struct kd_carrier *c)
 {
 	struct ring_carrier *r = of(c);
 
 	if (r->is_live)
-		ask_again(r);
+		ask_to_hear(r);
 	else
 		kd_carrier_reset(r->line);
 }
@@ -477,7 +568,7 @@ static void ask_resend(struct kd_carrier *c)
 	struct ring_carrier *r = of(c);
 
 	if (r->is_live)
-		ask_again(r);
+		ask_to_hear(r);
 	else
 		kd_carrier_ask_resend(r->line);
 }

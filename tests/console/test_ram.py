@@ -5,10 +5,11 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 os.environ["KD_DEMO_TRANSPORT"] = "COM1"
 
-from kd_console import Folder, Guest, SYMBOLS, ROOT, check, main, run_kd
+from kd_console import Folder, Guest, Kd, ROOT, SYMBOLS, check, main, run_kd
 
 ROADS = os.environ.get("KD_MEMORY_ROADS",
                        str(ROOT / "build" / "tests" / "engine" / "kd-memory-roads"))
@@ -66,8 +67,61 @@ def test_refused():
         check("-qmp" in done.stdout, done.stdout)
 
 
+def test_only_ram():
+    """--memory ram: nothing of memory through KD; where RAM can't be had, one line says why"""
+    with Folder() as folder, Guest(folder, "--smp", "1") as guest:
+        done = run_kd(folder, [*guest.arguments, "--memory", "ram", "-c",
+                               "bp demo!DemoTick; g; k; !process 0 0; .status; q"])
+        check(done.returncode == 0, done.stderr)
+        check("demo!DemoTick" in done.stdout and "worker.exe" in done.stdout, done.stdout)
+        check(counter(done.stdout, "fetched from the target") <= 64 * 2, done.stdout)
+        absent = run_kd(folder, [*guest.arguments, "--memory", "ram", "-c", "db fffff90000000000 L4"])
+        check(absent.returncode != 0 and "not readable" in absent.stderr + absent.stdout,
+              absent.stdout + absent.stderr)
+    with Folder() as folder, Guest(folder, "--smp", "1", "--qmp", "none") as guest:
+        done = run_kd(folder, [*guest.arguments, "--memory", "ram", "-c", "db nt L4"])
+        check(done.returncode != 0 and "-qmp" in done.stderr + done.stdout, done.stdout)
+
+
+def live(kd, command):
+    kd.send(f".live {command}")
+    answer = {}
+    while answer.get("cmd") != f".live {command}": # that of g, whose stop does not come
+        answer = kd.next_json()
+    return answer
+
+
+def test_live():
+    """.live: memory of a running target, without asking it anything"""
+    with Folder() as folder, Guest(folder, "--smp", "1") as guest, \
+            Kd(folder, [*guest.arguments, "--json", "--keep-going"]) as kd:
+        kd.send("bp demo!DemoTick; g; bc *; bp nt!KeBugCheckEx; g")
+        answer = {}
+        while answer.get("cmd") != "bp nt!KeBugCheckEx":
+            answer = kd.next_json()
+        ticks = []
+        deadline = time.monotonic() + 10
+        while len(set(ticks)) < 3:
+            check(time.monotonic() < deadline, f"the target does not tick: {ticks}")
+            answer = live(kd, "dd demo!DemoTicks L1")
+            check(answer["ok"] and (answer["data"] or {}).get("is_running"), str(answer))
+            check(answer["round_trips"] == 0, str(answer))
+            check("running" in answer["text"], str(answer))
+            ticks.append(answer["text"].split()[-1])
+            time.sleep(0.05)
+        code = live(kd, "db nt!KeBugCheckEx L1")
+        check(code["ok"] and " cc" not in code["text"], f"our breakpoint is seen: {code}")
+        names = live(kd, "!process 0 0")
+        check("worker.exe" in names["text"], str(names))
+        for command in ("r rip", "dd 7ffe0000 L1", "ed demo!DemoTicks 0", "g", "k"):
+            answer = live(kd, command)
+            check(not answer["ok"] and answer["error"]["status"] == "RUNNING",
+                  f"{command}: {answer}")
+
+
 if __name__ == "__main__":
-    tests = [test_mapped, test_process, test_foreign_process, test_refused]
+    tests = [test_mapped, test_process, test_foreign_process, test_refused, test_only_ram,
+             test_live]
     if len(sys.argv) > 1:
         tests = [t for t in tests if t.__name__ == "test_" + sys.argv[1]]
     sys.exit(main(tests))

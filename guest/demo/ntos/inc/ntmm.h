@@ -46,6 +46,23 @@ VOID MmInitSystem(PLOADER_PARAMETER_BLOCK LoaderBlock);
 /** After every processor runs and INIT code is done: drop it. */
 VOID MmFreeInitSections(VOID);
 
+/* --- mm_block.c: which pages are RAM --------------------------------------------------------- */
+typedef ULONG_PTR PFN_NUMBER;
+
+typedef struct _PHYSICAL_MEMORY_RUN {
+	PFN_NUMBER BasePage;
+	PFN_NUMBER PageCount;
+} PHYSICAL_MEMORY_RUN, *PPHYSICAL_MEMORY_RUN;
+
+typedef struct _PHYSICAL_MEMORY_DESCRIPTOR {
+	ULONG NumberOfRuns;
+	PFN_NUMBER NumberOfPages;
+	PHYSICAL_MEMORY_RUN Run[1];
+} PHYSICAL_MEMORY_DESCRIPTOR, *PPHYSICAL_MEMORY_DESCRIPTOR;
+
+extern PPHYSICAL_MEMORY_DESCRIPTOR MmPhysicalMemoryBlock;
+VOID MiDescribeMemory(PLOADER_PARAMETER_EXTENSION Ext);
+
 /* --- mm_phys.c: physical pages -------------------------------------------------------------- */
 VOID MiInitializePages(PLOADER_PARAMETER_EXTENSION Ext);
 /** Contiguous, zeroed; 0 if there are none. Align is in pages, a power of two. */

@@ -52,6 +52,7 @@ static VOID fill_lists_and_variables(KDDEBUGGER_DATA64 *d)
 	d->MmHighestPhysicalPage = ADDRESS(MmHighestPhysicalPage);
 	d->MmNumberOfPhysicalPages = ADDRESS(MmNumberOfPhysicalPages);
 	d->MmAvailablePages = ADDRESS(MmAvailablePages);
+	d->MmPhysicalMemoryBlock = ADDRESS(MmPhysicalMemoryBlock);
 	d->MmPageSize = PAGE_SIZE;
 	d->MmHighestUserAddress = ADDRESS(MmHighestUserAddress);
 	d->MmSystemRangeStart = ADDRESS(MmSystemRangeStart);

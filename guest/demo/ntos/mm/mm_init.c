@@ -11,6 +11,7 @@ INIT_FUNCTION VOID MmInitSystem(PLOADER_PARAMETER_BLOCK LoaderBlock)
 {
 	MmSystemPageTable = LoaderBlock->Extension->page_table;
 	MiInitializePages(LoaderBlock->Extension);
+	MiDescribeMemory(LoaderBlock->Extension);
 	MiPrepareKernelSpace();
 	MiInitializeSystemVa();
 	MiInitializePool();
