@@ -9,7 +9,7 @@ import time
 
 os.environ["KD_DEMO_TRANSPORT"] = "COM1"
 
-from kd_console import Folder, Guest, Kd, ROOT, SYMBOLS, check, main, run_kd
+from kd_console import Folder, Guest, IS_X86, Kd, ROOT, SYMBOLS, check, main, run_kd
 
 ROADS = os.environ.get("KD_MEMORY_ROADS",
                        str(ROOT / "build" / "tests" / "engine" / "kd-memory-roads"))
@@ -75,7 +75,7 @@ def test_only_ram():
         check(done.returncode == 0, done.stderr)
         check("demo!DemoTick" in done.stdout and "worker.exe" in done.stdout, done.stdout)
         check(counter(done.stdout, "fetched from the target") <= 64 * 2, done.stdout)
-        absent = run_kd(folder, [*guest.arguments, "--memory", "ram", "-c", "db fffff90000000000 L4"])
+        absent = run_kd(folder, [*guest.arguments, "--memory", "ram", "-c", "db " + ("f0000000" if IS_X86 else "fffff90000000000") + " L4"])
         check(absent.returncode != 0 and "not readable" in absent.stderr + absent.stdout,
               absent.stdout + absent.stderr)
     with Folder() as folder, Guest(folder, "--smp", "1", "--qmp", "none") as guest:
@@ -113,7 +113,7 @@ def test_live():
         check(code["ok"] and " cc" not in code["text"], f"our breakpoint is seen: {code}")
         names = live(kd, "!process 0 0")
         check("worker.exe" in names["text"], str(names))
-        for command in ("r rip", "dd 7ffe0000 L1", "ed demo!DemoTicks 0", "g", "k"):
+        for command in ("r cs", "dd 7ffe0000 L1", "ed demo!DemoTicks 0", "g", "k"):
             answer = live(kd, command)
             check(not answer["ok"] and answer["error"]["status"] == "RUNNING",
                   f"{command}: {answer}")
