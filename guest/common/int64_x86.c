@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 64-bit division for x86, under the names compilers for Windows call: arguments on the stack, taken
- * off by the callee. Not for core/, which does without.
+ * 64-bit division for x86, under the names compilers for Windows call: arguments on the stack,
+ * taken off by the callee. Not for core/, which does without.
  */
 #include "guest/common/nt_base.h"
 
-#define HELPER(type, name, symbol) \
+#define HELPER(type, name, symbol)                            \
 	type NTAPI name(type value, type by) __asm__(symbol); \
 	type NTAPI name(type value, type by)
 

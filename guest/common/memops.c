@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The four functions a compiler may call in freestanding code, cdecl on x86. Every PE module of ours
- * and the boot loader link their own copy: a debugger transport must not depend on code it may be
- * debugging.
+ * The four functions a compiler may call in freestanding code, cdecl on x86. Every PE module of
+ * ours and the boot loader link their own copy: a debugger transport must not depend on code it may
+ * be debugging.
  */
 #include "guest/common/nt_base.h"
 

@@ -27,7 +27,8 @@ struct kd__part { /* a register that is a part of another */
 	uint8_t bits;
 };
 
-/* What KTHREAD.KernelStack of a thread that does not run points at: its registers in KiSwapContext. */
+/* What KTHREAD.KernelStack of a thread that does not run points at: its registers in KiSwapContext.
+ */
 struct kd__switched_out {
 	struct {
 		const char *name;

@@ -9,7 +9,7 @@
 
 #define PAGE_SIZE_LOADER 0x1000u
 /* What the physical window is given for: 512 MB, 64 GB. */
-#define LOADER_RAM_MAX NT_CPU(0x20000000ull, 0x1000000000ull)
+#define LOADER_RAM_MAX   NT_CPU(0x20000000ull, 0x1000000000ull)
 
 /* --- loader_text.c: the debug console (port 0xE9) ------------------------------------------- */
 void loader_print(const char *text);

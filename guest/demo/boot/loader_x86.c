@@ -112,8 +112,8 @@ static void make_top(void)
 		*(uint64_t *)(top + 8 * i) = (uintptr_t)(directories + 0x1000 * i) | PRESENT;
 	for (uint32_t i = 0; i < DIRECTORIES; i++)
 		entry_put(directory_entry(KSEG_SELF_MAP + 0x200000 * i),
-			  (uintptr_t)(directories + 0x1000 * i) | LOADER_MAP_WRITE |
-				  LOADER_MAP_NX | PRESENT);
+			  (uintptr_t)(directories + 0x1000 * i) | LOADER_MAP_WRITE | LOADER_MAP_NX |
+				  PRESENT);
 }
 
 uint64_t loader_tables_create(uint64_t ram_end, const char *options)

@@ -45,7 +45,6 @@ VOID HalpMaskLegacyInterrupts(VOID);
 /** Apic ids the firmware tables name, processor 0 first; 1 if there is no table. */
 ULONG HalpFindProcessors(ULONG ApicIds[MAXIMUM_PROCESSORS]);
 
-
 /* --- hal_stub_*.c: the page of real-mode code another processor starts in -------------------- */
 #define HALP_STUB_PHYSICAL 0x1000 /* the usual place on real machines */
 /** FALSE: PageTable can't be used from real mode. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the boot loader hands to the kernel. The head has the shape of Windows 10's
- * LOADER_PARAMETER_BLOCK (x86: Server 2003's), so that a transport DLL finds LoadOptions where it finds it there;
- * the rest of what our own kernel wants to know is in the extension.
+ * LOADER_PARAMETER_BLOCK (x86: Server 2003's), so that a transport DLL finds LoadOptions where it
+ * finds it there; the rest of what our own kernel wants to know is in the extension.
  *
  * All pointers are kernel virtual addresses in the physical-memory window.
  */
@@ -62,9 +62,9 @@ struct loader_file {
 typedef struct _LOADER_PARAMETER_EXTENSION {
 	uint32_t magic;
 	uint32_t size;
-	uint64_t page_table;     /* physical address of the top-level page table in use */
-	uint64_t ram_end;        /* end of RAM covered by the physical window */
-	uint64_t boot_image_end; /* first free address after the boot images */
+	uint64_t page_table;      /* physical address of the top-level page table in use */
+	uint64_t ram_end;         /* end of RAM covered by the physical window */
+	uint64_t boot_image_end;  /* first free address after the boot images */
 	uint32_t boot_stack_size; /* of KernelStack, bytes */
 	uint32_t memory_count;
 	uint32_t file_count;

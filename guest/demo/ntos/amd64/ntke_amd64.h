@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads, processes and processors at the shapes of Windows 10 2004 x64 (build 19041). Fields named
- * in the facts stand at their real offsets (asserted); what lies between is reserved. Fields of our
- * own sit in reserved space and are marked "ours". Included by ntke.h.
+ * Threads, processes and processors at the shapes of Windows 10 2004 x64 (build 19041). Fields
+ * named in the facts stand at their real offsets (asserted); what lies between is reserved. Fields
+ * of our own sit in reserved space and are marked "ours". Included by ntke.h.
  */
 #ifndef KD_DEMO_NTKE_AMD64_H
 #define KD_DEMO_NTKE_AMD64_H

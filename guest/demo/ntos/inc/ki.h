@@ -53,8 +53,7 @@ NORETURN VOID KiReturnToUser(PKTRAP_FRAME TrapFrame);
 VOID KiInitializeUserFrame(PKTRAP_FRAME TrapFrame, ULONG64 Start, ULONG64 Stack, ULONG64 Argument1,
 			   ULONG64 Argument2);
 /** Is Frame where the stack pointer of Context can come back to? */
-BOOLEAN KiIsTryFrameAbove(const struct _KTRY_FRAME *Frame, const CONTEXT *Context,
-			  PVOID StackBase);
+BOOLEAN KiIsTryFrameAbove(const struct _KTRY_FRAME *Frame, const CONTEXT *Context, PVOID StackBase);
 /** Make Context resume behind the ExTryCall of Frame, whose result is Code. */
 VOID KiResumeAtTryFrame(const struct _KTRY_FRAME *Frame, PCONTEXT Context, NTSTATUS Code);
 /** For the debugger: what IRQL the interrupted code of this frozen CPU had. */

@@ -113,7 +113,7 @@ static bool query_memory(void *user, uint64_t address, uint32_t *space_ret, uint
 	if (!pte)
 		return false;
 	*space_ret = (ULONG_PTR)address >= MmSystemRangeStart ? KD_TARGET_MEMORY_KERNEL
-						   : KD_TARGET_MEMORY_PROCESS;
+							      : KD_TARGET_MEMORY_PROCESS;
 	*flags_ret = KD_TARGET_MEMORY_READ | KD_TARGET_MEMORY_FIXED; /* nothing is ever paged */
 	if (pte & PTE_WRITE)
 		*flags_ret |= KD_TARGET_MEMORY_WRITE;

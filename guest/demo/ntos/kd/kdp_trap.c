@@ -23,9 +23,9 @@ static ULONG min_ulong(ULONG64 a, ULONG b)
 static NTSTATUS service_print(PCONTEXT context, KPROCESSOR_MODE mode)
 {
 	static CHAR text[KDP_PRINT_MAX];
-	const ULONG length = capture(text, KiDebugServiceArgument(context, 1),
-				     min_ulong((USHORT)KiDebugServiceArgument(context, 2),
-					       sizeof(text)));
+	const ULONG length = capture(
+		text, KiDebugServiceArgument(context, 1),
+		min_ulong((USHORT)KiDebugServiceArgument(context, 2), sizeof(text)));
 
 	/* The kernel's own prints are in the buffer already: see DbgPrintEx. */
 	if (mode == UserMode)
@@ -39,15 +39,15 @@ static NTSTATUS service_print(PCONTEXT context, KPROCESSOR_MODE mode)
 static NTSTATUS service_prompt(PCONTEXT context, KPROCESSOR_MODE mode)
 {
 	static CHAR prompt[KDP_PRINT_MAX], answer[KDP_ANSWER_MAX];
-	const ULONG length = capture(prompt, KiDebugServiceArgument(context, 1),
-				     min_ulong((USHORT)KiDebugServiceArgument(context, 2),
-					       sizeof(prompt)));
+	const ULONG length = capture(
+		prompt, KiDebugServiceArgument(context, 1),
+		min_ulong((USHORT)KiDebugServiceArgument(context, 2), sizeof(prompt)));
 	ULONG n, copied = 0;
 
 	if (KdDebuggerNotPresent)
 		return 0;
-	n = KdpPromptString(prompt, length, answer, min_ulong((USHORT)KiDebugServiceArgument(context, 4),
-						    sizeof(answer)));
+	n = KdpPromptString(prompt, length, answer,
+			    min_ulong((USHORT)KiDebugServiceArgument(context, 4), sizeof(answer)));
 	MmDbgCopyMemory(KiDebugServiceArgument(context, 3), answer, n, MMDBG_COPY_WRITE, &copied);
 	return (NTSTATUS)copied;
 }
@@ -72,7 +72,8 @@ static NTSTATUS service_symbols(PCONTEXT context, bool is_unload)
 	static struct kdp_report report;
 	KD_SYMBOLS_INFO info;
 
-	if (KdDebuggerNotPresent || capture(&info, KiDebugServiceArgument(context, 2), sizeof(info)) != sizeof(info))
+	if (KdDebuggerNotPresent ||
+	    capture(&info, KiDebugServiceArgument(context, 2), sizeof(info)) != sizeof(info))
 		return STATUS_SUCCESS;
 	report = (struct kdp_report){
 		.kind = KDP_SYMBOLS,
@@ -120,7 +121,8 @@ static NTSTATUS (*const services[])(PCONTEXT context, KPROCESSOR_MODE mode) = {
 	[BREAKPOINT_COMMAND_STRING] = service_command,
 };
 
-/* The program counter is on the int3 behind int 2Dh: step over it, unless the debugger did so or went elsewhere. */
+/* The program counter is on the int3 behind int 2Dh: step over it, unless the debugger did so or
+ * went elsewhere. */
 static VOID finish_service(PCONTEXT context, ULONG_PTR pc, NTSTATUS result)
 {
 	if (CONTEXT_PC(context) == pc)

@@ -100,7 +100,8 @@ INIT_FUNCTION VOID KiInitializeBootProcessor(VOID)
 	KeNumberProcessors = 1;
 }
 
-/* The interrupt stacks of the processor that is being started: it can't allocate them without a PCR. */
+/* The interrupt stacks of the processor that is being started: it can't allocate them without a
+ * PCR. */
 static PUCHAR KiStartingStacks;
 
 INIT_FUNCTION static BOOLEAN start_processor(ULONG number)

@@ -43,9 +43,9 @@ ULONG MmAccessFault(PKTRAP_FRAME TrapFrame, ULONG_PTR FaultAddress)
 		return 1;
 	if (KeGetCurrentIrql() >= DISPATCH_LEVEL)
 		return in_kernel_image(TRAP_PC(TrapFrame)) ? IRQL_NOT_LESS_OR_EQUAL
-						       : DRIVER_IRQL_NOT_LESS_OR_EQUAL;
-	if (FaultAddress >= MmSystemRangeStart &&
-	    (TRAP_ERROR(TrapFrame) & PF_PRESENT) == 0 && KeGetCurrentThread()->TryFrame == NULL)
+							   : DRIVER_IRQL_NOT_LESS_OR_EQUAL;
+	if (FaultAddress >= MmSystemRangeStart && (TRAP_ERROR(TrapFrame) & PF_PRESENT) == 0 &&
+	    KeGetCurrentThread()->TryFrame == NULL)
 		return PAGE_FAULT_IN_NONPAGED_AREA;
 	return 1;
 }

@@ -9,7 +9,7 @@
 
 enum {
 	GRANULE = 16,
-	SMALL_MAX = 2048,         /* header included */
+	SMALL_MAX = 2048, /* header included */
 	POOL_MAX = NT_CPU(16, 32) * 0x200000,
 	POOL_TYPE_BUSY = 2,
 	POOL_TYPE_FREE = 0,

@@ -161,8 +161,7 @@ NTSTATUS MmAllocateUserMemory(PEPROCESS Process, ULONG64 Va, SIZE_T Size)
 	for (SIZE_T off = 0; off < Size; off += PAGE_SIZE) {
 		ULONG64 page = MmAllocatePhysical(1, 1);
 
-		if (page == 0 ||
-		    !MmMapPage(KiRootOf(&Process->Pcb), Va + off, page, PTE_USER_DATA))
+		if (page == 0 || !MmMapPage(KiRootOf(&Process->Pcb), Va + off, page, PTE_USER_DATA))
 			return STATUS_INSUFFICIENT_RESOURCES;
 	}
 	return STATUS_SUCCESS;

@@ -241,9 +241,8 @@ static NTSTATUS build_address_space(PEPROCESS process, PCSTR image, PCSTR comman
 		status = MmAllocateUserMemory(process, USER_PEB, USER_BLOCK_SIZE);
 	for (ULONG i = 0; i < RTL_NUMBER_OF(pages) && NT_SUCCESS(status); i++)
 		status = build_user_page(process, pages[i], images, 2, command_line);
-	if (NT_SUCCESS(status) &&
-	    !MmMapPage(KiRootOf(&process->Pcb), MM_USER_SHARED_ADDRESS, shared,
-		       PTE_USER_RO | PTE_SHARED))
+	if (NT_SUCCESS(status) && !MmMapPage(KiRootOf(&process->Pcb), MM_USER_SHARED_ADDRESS,
+					     shared, PTE_USER_RO | PTE_SHARED))
 		status = STATUS_INSUFFICIENT_RESOURCES;
 	*main_image = images[0];
 	return status;

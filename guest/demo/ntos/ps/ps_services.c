@@ -41,7 +41,8 @@ static ULONG_PTR NtYieldExecution(ULONG_PTR A1, ULONG_PTR A2, ULONG_PTR A3, ULON
 	return (ULONG_PTR)(LONG_PTR)KeDelayExecutionThread(UserMode, FALSE, &soon);
 }
 
-static ULONG_PTR NtDelayExecution(ULONG_PTR Alertable, ULONG_PTR Interval, ULONG_PTR A3, ULONG_PTR A4)
+static ULONG_PTR NtDelayExecution(ULONG_PTR Alertable, ULONG_PTR Interval, ULONG_PTR A3,
+				  ULONG_PTR A4)
 {
 	LARGE_INTEGER interval;
 	NTSTATUS status = MmCopyFromUser(&interval, Interval, sizeof(interval));
@@ -51,11 +52,13 @@ static ULONG_PTR NtDelayExecution(ULONG_PTR Alertable, ULONG_PTR Interval, ULONG
 	return (ULONG_PTR)(LONG_PTR)status;
 }
 
-static ULONG_PTR NtTerminateProcess(ULONG_PTR Process, ULONG_PTR ExitStatus, ULONG_PTR A3, ULONG_PTR A4)
+static ULONG_PTR NtTerminateProcess(ULONG_PTR Process, ULONG_PTR ExitStatus, ULONG_PTR A3,
+				    ULONG_PTR A4)
 {
 	if (Process != ~(ULONG_PTR)0) /* only oneself */
 		return (ULONG_PTR)(LONG_PTR)STATUS_INVALID_PARAMETER;
-	return (ULONG_PTR)(LONG_PTR)PspTerminateProcess(PsGetCurrentProcess(), (NTSTATUS)ExitStatus);
+	return (ULONG_PTR)(LONG_PTR)PspTerminateProcess(PsGetCurrentProcess(),
+							(NTSTATUS)ExitStatus);
 }
 
 static ULONG_PTR NtDisplayString(ULONG_PTR String, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4)
@@ -89,7 +92,8 @@ static ULONG_PTR NtQueryDemoCommand(ULONG_PTR Command, ULONG_PTR A2, ULONG_PTR A
 	return (ULONG_PTR)(LONG_PTR)copy_to_user(Command, &command, sizeof(command));
 }
 
-static ULONG_PTR NtWriteDevice(ULONG_PTR Name, ULONG_PTR Buffer, ULONG_PTR Length, ULONG_PTR IoStatus)
+static ULONG_PTR NtWriteDevice(ULONG_PTR Name, ULONG_PTR Buffer, ULONG_PTR Length,
+			       ULONG_PTR IoStatus)
 {
 	UCHAR data[256];
 	WCHAR text[64];

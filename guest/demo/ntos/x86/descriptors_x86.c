@@ -175,8 +175,7 @@ INIT_FUNCTION VOID KiInitializeMachine(PKPCR Pcr)
 	KiWriteCr0(cr0_pe_mp_et_ne_wp_pg);
 	KiWriteCr4((KiReadCr4() & (CR4_PSE | CR4_PAE)) | cr4_pge_osfxsr_osxmm);
 	KiWriteMsr(MSR_SYSENTER_CS, KGDT_R0_CODE);
-	KiWriteMsr(MSR_SYSENTER_ESP,
-		   (ULONG_PTR)prcb->SysenterStack + sizeof(prcb->SysenterStack));
+	KiWriteMsr(MSR_SYSENTER_ESP, (ULONG_PTR)prcb->SysenterStack + sizeof(prcb->SysenterStack));
 	KiWriteMsr(MSR_SYSENTER_EIP, (ULONG_PTR)KiFastCallEntry);
 	KiWriteDr7(0x400);
 	prcb->MxCsr = 0x1F80;

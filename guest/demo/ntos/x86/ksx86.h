@@ -7,24 +7,24 @@
 #define KD_DEMO_KSX86_H
 
 /* KTRAP_FRAME; handlers run with ebp = frame */
-#define TF_DBG_EBP      0x00
-#define TF_DBG_EIP      0x04
-#define TF_DBG_MARK     0x08
-#define TF_TEMP_SEG_CS  0x10
-#define TF_TEMP_ESP     0x14
-#define TF_SEG_GS       0x30 /* below it: what is not pushed but made room for */
-#define TF_EDX          0x3C
-#define TF_ECX          0x40
-#define TF_EAX          0x44
-#define TF_EDI          0x54
-#define TF_ESI          0x58
-#define TF_EBX          0x5C
-#define TF_EBP          0x60
-#define TF_ERR_CODE     0x64
-#define TF_EIP          0x68
-#define TF_SEG_CS       0x6C
-#define TF_EFLAGS       0x70
-#define TRAP_MARK       0xBADB0D00
+#define TF_DBG_EBP       0x00
+#define TF_DBG_EIP       0x04
+#define TF_DBG_MARK      0x08
+#define TF_TEMP_SEG_CS   0x10
+#define TF_TEMP_ESP      0x14
+#define TF_SEG_GS        0x30 /* below it: what is not pushed but made room for */
+#define TF_EDX           0x3C
+#define TF_ECX           0x40
+#define TF_EAX           0x44
+#define TF_EDI           0x54
+#define TF_ESI           0x58
+#define TF_EBX           0x5C
+#define TF_EBP           0x60
+#define TF_ERR_CODE      0x64
+#define TF_EIP           0x68
+#define TF_SEG_CS        0x6C
+#define TF_EFLAGS        0x70
+#define TRAP_MARK        0xBADB0D00
 #define FRAME_EDITED_ASM 0xFFF8
 
 /* KTHREAD */

@@ -109,8 +109,7 @@ VOID KiInitializeUserFrame(PKTRAP_FRAME TrapFrame, ULONG64 Start, ULONG64 Stack,
 /* ntdll's stubs call through the shared page, and SYSENTER comes back to where that says. */
 VOID KiSetUserEntryPoints(VOID)
 {
-	KI_USER_SHARED_DATA->SystemCall = (ULONG)MmFindUserExport("ntdll.dll",
-								  "KiFastSystemCall");
+	KI_USER_SHARED_DATA->SystemCall = (ULONG)MmFindUserExport("ntdll.dll", "KiFastSystemCall");
 	KI_USER_SHARED_DATA->SystemCallReturn = (ULONG)MmFindUserExport("ntdll.dll",
 									"KiFastSystemCallRet");
 }

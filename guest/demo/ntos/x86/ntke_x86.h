@@ -64,8 +64,8 @@ typedef struct _KTHREAD {
 	UCHAR Reserved130[0x158 - 0x130];
 	PVOID StackBase;
 	/* ours, from here to the next mark */
-	struct _KTRY_FRAME *TryFrame; /* innermost ExTryCall of this thread */
-	PVOID StackAllocation;        /* what MmDeleteKernelStack wants back */
+	struct _KTRY_FRAME *TryFrame;     /* innermost ExTryCall of this thread */
+	PVOID StackAllocation;            /* what MmDeleteKernelStack wants back */
 	volatile LONG TerminationRequest; /* the thread ends at the next return to user mode */
 	ULONG Quantum;                    /* clock ticks left */
 	PXSAVE_FORMAT StateSaveArea;
@@ -148,7 +148,7 @@ typedef struct _KPRCB {
 	UCHAR CpuVendor;
 	CHAR VendorString[13];
 	PVOID DpcStack;
-	PCONTEXT Context; /* = &ProcessorState.ContextFrame */
+	PCONTEXT Context;           /* = &ProcessorState.ContextFrame */
 	UCHAR SysenterStack[0x400]; /* for the debug trap that SYSENTER may take */
 	UCHAR ReservedTail[0xEE0 - 0x840];
 } KPRCB, *PKPRCB;

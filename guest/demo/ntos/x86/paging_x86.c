@@ -8,10 +8,10 @@
 #include "guest/demo/ntos/inc/ntmm.h"
 
 enum {
-	DIRECTORIES = 4,         /* with PAE: 1 GB each */
-	USER_DIRECTORIES = 2,    /* of them */
-	SELF_MAP_DIRECTORY = 3,  /* of 0xC0000000 */
-	USER_ENTRIES = 512,      /* without PAE, of 1024 */
+	DIRECTORIES = 4,        /* with PAE: 1 GB each */
+	USER_DIRECTORIES = 2,   /* of them */
+	SELF_MAP_DIRECTORY = 3, /* of 0xC0000000 */
+	USER_ENTRIES = 512,     /* without PAE, of 1024 */
 	SYSTEM_PTE_BYTES = 32 << 20,
 	POOL_BYTES = 32 << 20,
 };
