@@ -21,8 +21,9 @@ KD, RUN_DEMO, IMAGES, PROXY = sys.argv[1:5]
 ARCH = os.environ.get("KD_DEMO_ARCH", "x64")
 ARCH_OPTIONS = {"x64": [], "x86": ["--arch", "x86"], "x86-nopae": ["--arch", "x86", "--no-pae"]}[ARCH]
 SYMBOLS = IMAGES if ARCH == "x64" else f"{IMAGES}/x86"
-PC, CODE = ("rip", "fffff800`") if ARCH == "x64" else ("eip", "808")  # and how images' addresses begin
-TICKS = 0xFFFFF78000000320  # KUSER_SHARED_DATA.TickCount
+# The program counter, and how addresses of images begin.
+PC, CODE = ("rip", "fffff800`") if ARCH == "x64" else ("eip", "808")
+TICKS = (0xFFFFF78000000000 if ARCH == "x64" else 0xFFDF0000) + 0x320  # KUSER_SHARED_DATA.TickCount
 failures = []
 
 
@@ -68,8 +69,8 @@ class Guest:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="openkd-survival-"))
         self.kd = self.folder / "kd.sock"
-        command = [RUN_DEMO, "--images", IMAGES, *ARCH_OPTIONS, "--smp", "2", "--serial", self.kd, "--qmp",
-                   self.folder / "qmp.sock", "--disk", self.folder / "disk.qcow2", "--console",
+        command = [RUN_DEMO, "--images", IMAGES, *ARCH_OPTIONS, "--smp", "2", "--serial", self.kd,
+                   "--qmp", self.folder / "qmp.sock", "--disk", self.folder / "disk.qcow2", "--console",
                    self.folder / "console.log"]
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
                                         start_new_session=True)
