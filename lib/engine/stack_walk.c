@@ -19,8 +19,8 @@ enum {
 	TRAP_EIP = 0x68,
 	TRAP_RIP_64 = 0x168,
 	TRAP_CS = 0x6C,
-	TRAP_ESP = 0x74, /* pushed by the processor only when it came from user mode */
-	TRAP_SIZE = 0x78,
+	TRAP_ESP = 0x74,  /* pushed by the processor only when it came from user mode */
+	TRAP_SIZE = 0x74, /* of one out of the kernel: above it there may be nothing */
 };
 
 static const uint32_t trap_mark = 0xBADB0D00;
@@ -115,10 +115,14 @@ static bool at_first_slot(const struct walk *w, uint64_t *slot_ret, bool *ebp_is
 static bool through_trap(struct walk *w)
 {
 	uint64_t at = w->regs.regs[KD_X64_RBP];
-	uint8_t bytes[TRAP_SIZE];
+	uint8_t bytes[TRAP_SIZE], user_esp[4] = { 0 };
+	bool is_user;
 
 	if (!at || read_all(w, at, bytes, sizeof bytes) != KD_OK ||
 	    kd_get32(bytes + TRAP_MARK) != trap_mark)
+		return false;
+	is_user = kd_get32(bytes + TRAP_CS) & 3;
+	if (is_user && read_all(w, at + TRAP_ESP, user_esp, sizeof user_esp) != KD_OK)
 		return false;
 	w->step.is_machine_frame = true;
 	w->step.machine_frame = at;
@@ -126,9 +130,7 @@ static bool through_trap(struct walk *w)
 	w->step.establisher = at;
 	w->regs.rip = extend(kd_get32(bytes + TRAP_EIP));
 	w->regs.regs[KD_X64_RBP] = extend(kd_get32(bytes + TRAP_EBP));
-	w->regs.regs[KD_X64_RSP] = kd_get32(bytes + TRAP_CS) & 3
-					   ? extend(kd_get32(bytes + TRAP_ESP))
-					   : at + TRAP_ESP;
+	w->regs.regs[KD_X64_RSP] = is_user ? extend(kd_get32(user_esp)) : at + TRAP_ESP;
 	return true;
 }
 

@@ -97,8 +97,7 @@ static void test_versions(void **state)
 		assert_int_equal(info.pointer_size, 4);
 		assert_int_equal(info.build, forms[i].build);
 		assert_int_equal(info.kernel_base >> 32, 0xFFFFFFFF);
-		assert_int_equal((uint32_t)info.kernel_base,
-				 (uint32_t)f->host->fake->kernel_base);
+		assert_int_equal((uint32_t)info.kernel_base, (uint32_t)f->host->fake->kernel_base);
 		OK(kd_module_list(f->session, &modules, &n, &err));
 		assert_true(n >= 1);
 		assert_string_equal(modules[0]->name, "nt");
@@ -116,7 +115,7 @@ static void test_short_block(void **state)
 	fixture_attach(f, "");
 	assert_int_equal(kd__kdbg(f->session, "PsLoadedModuleList"),
 			 (uint64_t)(int64_t)(int32_t)f->host->fake->module_list);
-	assert_int_equal(kd__kdbg(f->session, "OffsetKThreadTeb"), 0); /* 2003 */
+	assert_int_equal(kd__kdbg(f->session, "OffsetKThreadTeb"), 0);  /* 2003 */
 	assert_int_equal(kd__kdbg(f->session, "OffsetPrcbContext"), 0); /* 7 */
 }
 
