@@ -20,6 +20,13 @@ static enum kd_status take_all(struct call *call, uint64_t *value)
 	return s == KD_OK ? args_done(&call->args) : s;
 }
 
+/* A 32-bit target's values have 32 bits, or are those with their sign extended. */
+static bool fits_pointer(struct call *call, uint64_t value)
+{
+	return call->con->pointer_size == 4 &&
+	       (value <= UINT32_MAX || (uint64_t)(int64_t)(int32_t)value == value);
+}
+
 static enum kd_status run_evaluate(struct call *call)
 {
 	uint64_t value;
@@ -28,8 +35,7 @@ static enum kd_status run_evaluate(struct call *call)
 	if (s != KD_OK)
 		return s;
 	out_printf(call->out, "Evaluate expression: %lld = %s\n", (long long)value,
-		   value <= UINT32_MAX && call->con->pointer_size == 4 ? addr(call->con, value).s
-								       : value_hex64(value).s);
+		   fits_pointer(call, value) ? addr(call->con, value).s : value_hex64(value).s);
 	put_value(call, value);
 	return KD_OK;
 }

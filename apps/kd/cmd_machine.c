@@ -77,7 +77,8 @@ static void show_levels(struct call *call, const struct kd_translation *t)
 			snprintf(cell, sizeof(cell), "%s at #%llx", l->name,
 				 (ull)l->entry_physical);
 		text_printf(&line[0], "%-27s", cell);
-		snprintf(cell, sizeof(cell), "contains %s", value_register(l->entry, 8).s);
+		snprintf(cell, sizeof(cell), "contains %s",
+			 value_register(l->entry, t->entry_size).s);
 		text_printf(&line[1], "%-27s", cell);
 		if (l->entry & 1)
 			snprintf(cell, sizeof(cell), "pfn %-9llx %s",

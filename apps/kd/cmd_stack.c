@@ -313,9 +313,9 @@ static enum kd_status run_frame(struct call *call)
 static enum kd_status run_trap(struct call *call)
 {
 	unsigned pointer = call->con->pointer_size;
-	uint8_t context[CONTEXT_MAX] = { 0 }, frame[TRAP_FRAME_SIZE_64];
+	uint8_t context[CONTEXT_MAX] = { 0 }, frame[TRAP_FRAME_SIZE_64] = { 0 };
 	uint64_t address;
-	size_t size;
+	size_t size, n_read = 0;
 	enum kd_status s;
 
 	if (args_at_end(&call->args))
@@ -327,8 +327,11 @@ static enum kd_status run_trap(struct call *call)
 		s = kd_context_get(call->session, context, sizeof(context), &size, call->err);
 	if (s == KD_OK)
 		s = kd_memory_read(call->session, address, frame,
-				   pointer == 8 ? TRAP_FRAME_SIZE_64 : TRAP_FRAME_SIZE_32, NULL,
+				   pointer == 8 ? TRAP_FRAME_SIZE_64 : TRAP_FRAME_SIZE_32, &n_read,
 				   call->err);
+	if (s == KD_OK && !trap_frame_is_whole(pointer, frame, n_read))
+		s = call_fail(call, KD_E_UNREADABLE, "not all of a trap frame at %s is readable",
+			      addr(call->con, address).s);
 	if (s != KD_OK)
 		return s;
 	trap_frame_apply(pointer, address, frame, context);

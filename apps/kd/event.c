@@ -227,15 +227,22 @@ static void run_stop_command(struct console *c)
 	free(copy);
 }
 
-static void keep_target_facts(struct console *c)
+/* How wide its addresses are, as soon as it is known: boot tells of modules before the first stop.
+ */
+static bool learn_machine(struct console *c)
 {
 	struct kd_target_info info;
 
 	if (kd_session_target(c->session, &info, NULL) != KD_OK)
-		return;
+		return false;
 	c->machine = info.machine;
 	c->pointer_size = info.pointer_size == 4 ? 4 : 8;
-	if (!c->was_announced) {
+	return true;
+}
+
+static void keep_target_facts(struct console *c)
+{
+	if (learn_machine(c) && !c->was_announced) {
 		c->was_announced = true;
 		console_describe_target(c);
 	}
@@ -356,6 +363,8 @@ static void on_module(struct console *c, const struct kd_event *event)
 	uint64_t end = event->module_base + event->module_size;
 
 	c->last_module_event = event->kind;
+	if (!c->machine)
+		learn_machine(c);
 	out_fresh_line(&c->out);
 	if (event->kind == KD_EVENT_MODULE_LOAD)
 		out_printf(&c->out, "ModLoad: %s %s   %s\n", addr(c, event->module_base).s,

@@ -42,6 +42,14 @@ static void apply(const struct move *moves, size_t n, const uint8_t *frame, uint
 		memcpy(context + moves[i].context, frame + moves[i].frame, moves[i].size);
 }
 
+bool trap_frame_is_whole(unsigned pointer_size, const uint8_t *frame, size_t size)
+{
+	if (pointer_size == 8)
+		return size == TRAP_FRAME_SIZE_64;
+	return size == TRAP_FRAME_SIZE_32 ||
+	       (size >= FRAME_ESP_32 && (frame[FRAME_CS_32] & 3) == 0);
+}
+
 void trap_frame_apply(unsigned pointer_size, uint64_t address, const uint8_t *frame,
 		      uint8_t *context)
 {

@@ -3,10 +3,17 @@
 #ifndef APPS_KD_TRAP_FRAME_H
 #define APPS_KD_TRAP_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TRAP_FRAME_SIZE_64 = 0x190, TRAP_FRAME_SIZE_32 = 0x8C };
+enum { TRAP_FRAME_SIZE_64 = 0x190, TRAP_FRAME_SIZE_32 = 0x7C };
+
+/*
+ * Are `size` bytes of a frame all that there is? On x86 a trap out of the kernel ends before esp,
+ * and at the base of a stack nothing is above it.
+ */
+bool trap_frame_is_whole(unsigned pointer_size, const uint8_t *frame, size_t size);
 
 /*
  * Write what the frame at `address` holds over a CONTEXT of the same machine; registers the frame

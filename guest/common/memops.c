@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The four functions a compiler may call in freestanding code. Every PE module of ours and the boot
- * loader link their own copy: a debugger transport must not depend on code it may be debugging.
+ * The four functions a compiler may call in freestanding code, cdecl on x86. Every PE module of
+ * ours and the boot loader link their own copy: a debugger transport must not depend on code it may
+ * be debugging.
  */
-#include <stddef.h>
-#include <stdint.h>
+#include "guest/common/nt_base.h"
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int value, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
+void *CDECL memcpy(void *restrict to, const void *restrict from, size_t n);
+void *CDECL memmove(void *to, const void *from, size_t n);
+void *CDECL memset(void *to, int value, size_t n);
+int CDECL memcmp(const void *a, const void *b, size_t n);
 
 /*
  * `rep movs` keeps clang from turning the loop into a call to the function itself. By words first:
@@ -24,7 +24,7 @@ int memcmp(const void *a, const void *b, size_t n);
 #endif
 enum { WORD = sizeof(uintptr_t) };
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n)
+void *CDECL memcpy(void *restrict to, const void *restrict from, size_t n)
 {
 	size_t words = n / WORD, rest = n % WORD;
 	void *d = to;
@@ -34,7 +34,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
 	return to;
 }
 
-void *memmove(void *to, const void *from, size_t n)
+void *CDECL memmove(void *to, const void *from, size_t n)
 {
 	const uint8_t *s = (const uint8_t *)from + n;
 	uint8_t *d = (uint8_t *)to + n;
@@ -48,7 +48,7 @@ void *memmove(void *to, const void *from, size_t n)
 	return to;
 }
 
-void *memset(void *to, int value, size_t n)
+void *CDECL memset(void *to, int value, size_t n)
 {
 	uintptr_t word = (uint8_t)value * (UINTPTR_MAX / 0xFF);
 	size_t words = n / WORD, rest = n % WORD;
@@ -59,7 +59,7 @@ void *memset(void *to, int value, size_t n)
 	return to;
 }
 
-int memcmp(const void *a, const void *b, size_t n)
+int CDECL memcmp(const void *a, const void *b, size_t n)
 {
 	const uint8_t *x = a;
 	const uint8_t *y = b;

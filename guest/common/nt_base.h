@@ -42,10 +42,17 @@ _Static_assert(sizeof(WCHAR) == 2, "UTF-16");
 #define KernelMode ((KPROCESSOR_MODE)0)
 #define UserMode   ((KPROCESSOR_MODE)1)
 
+/* What differs with the width of a pointer, next to each other. */
 #ifdef __i386__
-#define NTAPI __attribute__((stdcall))
+#define NT_CPU(x86, x64) (x86)
+#define NTAPI            __attribute__((stdcall))
+#define FASTCALL         __attribute__((fastcall))
+#define CDECL            __attribute__((cdecl))
 #else
+#define NT_CPU(x86, x64) (x64)
 #define NTAPI
+#define FASTCALL
+#define CDECL
 #endif
 #ifdef _WIN32
 #define DLLEXPORT __declspec(dllexport)

@@ -12,6 +12,7 @@
 /* clang-format off */
 #define PE_MACHINE_AMD64    0x8664
 #define PE_MACHINE_I386     0x014C
+#define PE_MACHINE_OURS     NT_CPU(PE_MACHINE_I386, PE_MACHINE_AMD64)
 #define PE_SCN_DISCARDABLE  0x02000000u
 #define PE_SCN_EXECUTE      0x20000000u
 #define PE_SCN_WRITE        0x80000000u

@@ -80,6 +80,7 @@ struct kd_translation {
 	bool is_valid;
 	uint64_t physical;
 	uint64_t page_size;
+	uint8_t entry_size; /**< bytes of each level's entry: 8, or 4 (x86 without PAE) */
 };
 
 /** Walk the page tables by hand. directory_base 0: the current process context's. */

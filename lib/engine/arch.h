@@ -27,6 +27,19 @@ struct kd__part { /* a register that is a part of another */
 	uint8_t bits;
 };
 
+/* What KTHREAD.KernelStack of a thread that does not run points at: its registers in KiSwapContext.
+ */
+struct kd__switched_out {
+	struct {
+		const char *name;
+		uint8_t offset;
+	} saved[6];
+	size_t n_saved;
+	uint8_t sp;          /* where the stack pointer is, relative to KernelStack */
+	uint8_t return_slot; /* of KiSwapContext, for a walker that can't tell; 0: it can */
+	uint16_t cs, ss;
+};
+
 struct kd__arch {
 	uint16_t machine;
 	uint8_t pointer_size;
@@ -40,6 +53,7 @@ struct kd__arch {
 	size_t n_parts;
 	uint64_t special_address; /* control space: where the special registers are */
 	uint32_t special_size;    /* ask for at most this many bytes */
+	struct kd__switched_out switched_out;
 	void (*report)(struct kd__report *ret, const struct kd_state_change *change);
 	void (*continue2)(struct kd_manipulate *m, uint32_t status, bool trace, uint64_t dr7);
 };

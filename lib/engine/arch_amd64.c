@@ -150,6 +150,12 @@ const struct kd__arch kd__arch_amd64 = {
 	.n_parts = KD_ARRAY_LEN(parts),
 	.special_address = 2,
 	.special_size = KD_SPECIAL_SIZE_AMD64,
+	/* KSWITCH_FRAME: facts 3.3 */
+	.switched_out = { .saved = { { "rbp", 0x30 }, { "rip", 0x38 } },
+			  .n_saved = 2,
+			  .sp = 0x40,
+			  .cs = 0x10,
+			  .ss = 0x18 },
 	.report = report,
 	.continue2 = continue2,
 };

@@ -105,6 +105,18 @@ const struct kd__arch kd__arch_x86 = {
 	.n_parts = KD_ARRAY_LEN(parts),
 	.special_address = KD_SPECIAL_OFFSET_X86,
 	.special_size = KD_SPECIAL_SIZE_X86,
+	/* Exception list, APC bypass, return address; then what KiSwapContext saved: symbols
+	   facts 3.4 */
+	.switched_out = { .saved = { { "eip", 0x08 },
+				     { "ebp", 0x0C },
+				     { "edi", 0x10 },
+				     { "esi", 0x14 },
+				     { "ebx", 0x18 } },
+			  .n_saved = 5,
+			  .sp = 0x0C,
+			  .return_slot = 0x1C,
+			  .cs = 0x08,
+			  .ss = 0x10 },
 	.report = report,
 	.continue2 = continue2,
 };

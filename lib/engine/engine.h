@@ -146,6 +146,8 @@ void kd__modules_note_unload(struct kd_session *s, uint64_t base);
  * bounds of the current thread for the walker, false when unknown:
  */
 bool kd__stack_bounds(struct kd_session *s, uint64_t *low_ret, uint64_t *high_ret);
+/* Where the return address of a switched-out thread at `sp` lies; 0: not known, or not one. */
+uint64_t kd__stack_return_slot(struct kd_session *s, uint64_t sp);
 
 /* A value for $proc, $thread, $teb, $peb, $pcr, ... (process.c); KD_E_NOT_FOUND: not one of its
  * own. */

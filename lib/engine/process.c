@@ -9,6 +9,7 @@
 
 #include "lib/engine/engine.h"
 #include "lib/engine/memory.h"
+#include "lib/engine/arch.h"
 #include "lib/engine/process_layout.h"
 #include "lib/engine/register.h"
 
@@ -19,6 +20,8 @@ struct kd__procs {
 	bool has_layout;
 	uint64_t set_process; /* .process; 0: the stopped thread's */
 	uint64_t set_thread;  /* .thread */
+	uint64_t switched_sp; /* its stack pointer, when it does not run */
+	uint64_t return_slot; /* and where its return address is, 0: not known */
 };
 
 enum kd_status kd__procs_create(struct kd_session *s)
@@ -375,27 +378,26 @@ static enum kd_status switched_out_context(struct kd_session *s, const struct kd
 					   uint8_t *context, struct kd_error *err)
 {
 	const struct kd_reg_layout *regs = kd_context_layout(s->machine);
-	/* KSWITCH_FRAME: facts 3.3 */
-	static const struct {
-		const char *name;
-		uint32_t offset;
-	} saved[] = { { "rbp", 0x30 }, { "rip", 0x38 } };
+	const struct kd__switched_out *from;
 	uint8_t frame[0x40];
 	enum kd_status status;
 
-	if (s->machine != KD_MACHINE_AMD64)
-		return kd_error_set(
-			err, KD_E_UNSUPPORTED, t->address,
-			"registers of a thread that does not run are known on x64 only");
+	if (!s->arch || !s->arch->switched_out.n_saved)
+		return kd_error_set(err, KD_E_UNSUPPORTED, t->address,
+				    "where a thread of this machine that does not run keeps its "
+				    "registers is not known");
+	from = &s->arch->switched_out;
 	status = kd_memory_read(s, t->kernel_stack, frame, sizeof frame, NULL, err);
 	if (status != KD_OK)
 		return kd_error_prefix(err, status, "the thread's stack");
-	for (size_t i = 0; i < KD_ARRAY_LEN(saved); i++)
-		kd_reg_set(context, kd_reg_find(regs, saved[i].name),
-			   kd_get64(frame + saved[i].offset));
-	kd_reg_set(context, kd_reg_find(regs, "rsp"), t->kernel_stack + sizeof frame);
-	kd_reg_set(context, kd_reg_find(regs, "cs"), 0x10);
-	kd_reg_set(context, kd_reg_find(regs, "ss"), 0x18);
+	for (size_t i = 0; i < from->n_saved; i++)
+		kd_reg_set(context, kd_reg_find(regs, from->saved[i].name),
+			   kd_get_sized(frame + from->saved[i].offset, s->arch->pointer_size));
+	kd_reg_set(context, kd_reg_find(regs, s->arch->sp), t->kernel_stack + from->sp);
+	kd_reg_set(context, kd_reg_find(regs, "cs"), from->cs);
+	kd_reg_set(context, kd_reg_find(regs, "ss"), from->ss);
+	s->procs->switched_sp = t->kernel_stack + from->sp;
+	s->procs->return_slot = from->return_slot ? t->kernel_stack + from->return_slot : 0;
 	return KD_OK;
 }
 
@@ -425,6 +427,11 @@ KD_EXPORT enum kd_status kd_thread_set(struct kd_session *s, uint64_t ethread, s
 	if (status == KD_OK)
 		s->procs->set_thread = t.address;
 	return status;
+}
+
+uint64_t kd__stack_return_slot(struct kd_session *s, uint64_t sp)
+{
+	return s->procs->set_thread && sp == s->procs->switched_sp ? s->procs->return_slot : 0;
 }
 
 bool kd__stack_bounds(struct kd_session *s, uint64_t *low_ret, uint64_t *high_ret)

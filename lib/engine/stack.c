@@ -165,6 +165,7 @@ static enum kd_status walk(struct kd_session *s, struct kd_x64_frame *regs, stru
 		.unwinder = { read_stack, find_function, &src },
 		.is_code = is_code,
 		.user_end = is_64 ? UINT64_C(1) << 47 : UINT64_C(0x80000000),
+		.first_slot = kd__stack_return_slot(s, regs->regs[KD_X64_RSP]),
 	};
 	uint64_t sp = regs->regs[KD_X64_RSP];
 	enum kd_status status;

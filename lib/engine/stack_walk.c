@@ -19,8 +19,8 @@ enum {
 	TRAP_EIP = 0x68,
 	TRAP_RIP_64 = 0x168,
 	TRAP_CS = 0x6C,
-	TRAP_ESP = 0x74, /* pushed by the processor only when it came from user mode */
-	TRAP_SIZE = 0x78,
+	TRAP_ESP = 0x74,  /* pushed by the processor only when it came from user mode */
+	TRAP_SIZE = 0x74, /* of one out of the kernel: above it there may be nothing */
 };
 
 static const uint32_t trap_mark = 0xBADB0D00;
@@ -71,6 +71,11 @@ static void note(struct walk *w, const char *text, uint64_t address)
 
 /* --- x86 --- */
 
+static bool is_ret(uint8_t code)
+{
+	return code == 0xC3 || code == 0xC2;
+}
+
 /* Was the frame pointer not set up yet, or taken down already? Where the return address is then. */
 static bool at_border(const struct walk *w, uint64_t *slot_ret, bool *ebp_is_callers)
 {
@@ -80,7 +85,9 @@ static bool at_border(const struct walk *w, uint64_t *slot_ret, bool *ebp_is_cal
 		return false;
 	*ebp_is_callers = true;
 	*slot_ret = w->regs.regs[KD_X64_RSP];
-	if (code[1] == 0x55 || code[1] == 0xC3 || code[1] == 0xC2) /* push ebp; ret */
+	if (code[1] == 0x55 || is_ret(code[1])) /* push ebp; ret */
+		return true;
+	if (code[1] == 0xCC && is_ret(code[2])) /* int3; ret: DbgBreakPointWithStatus and friends */
 		return true;
 	*ebp_is_callers = false;
 	*slot_ret += 4;
@@ -88,14 +95,34 @@ static bool at_border(const struct walk *w, uint64_t *slot_ret, bool *ebp_is_cal
 				   (code[1] == 0x89 && code[2] == 0xE5)); /* mov ebp,esp */
 }
 
+static bool is_after_call(const struct walk *w, uint64_t address);
+
+/* The host knows better than the code where the first return address is, if there is one. */
+static bool at_first_slot(const struct walk *w, uint64_t *slot_ret, bool *ebp_is_callers)
+{
+	uint8_t bytes[4];
+
+	if (!w->exact || !w->host->first_slot ||
+	    read_all(w, w->host->first_slot, bytes, sizeof bytes) != KD_OK ||
+	    !is_after_call(w, extend(kd_get32(bytes))))
+		return false;
+	*slot_ret = w->host->first_slot;
+	*ebp_is_callers = true;
+	return true;
+}
+
 /* A trap handler's frame pointer points at its trap frame. */
 static bool through_trap(struct walk *w)
 {
 	uint64_t at = w->regs.regs[KD_X64_RBP];
-	uint8_t bytes[TRAP_SIZE];
+	uint8_t bytes[TRAP_SIZE], user_esp[4] = { 0 };
+	bool is_user;
 
 	if (!at || read_all(w, at, bytes, sizeof bytes) != KD_OK ||
 	    kd_get32(bytes + TRAP_MARK) != trap_mark)
+		return false;
+	is_user = kd_get32(bytes + TRAP_CS) & 3;
+	if (is_user && read_all(w, at + TRAP_ESP, user_esp, sizeof user_esp) != KD_OK)
 		return false;
 	w->step.is_machine_frame = true;
 	w->step.machine_frame = at;
@@ -103,9 +130,7 @@ static bool through_trap(struct walk *w)
 	w->step.establisher = at;
 	w->regs.rip = extend(kd_get32(bytes + TRAP_EIP));
 	w->regs.regs[KD_X64_RBP] = extend(kd_get32(bytes + TRAP_EBP));
-	w->regs.regs[KD_X64_RSP] = kd_get32(bytes + TRAP_CS) & 3
-					   ? extend(kd_get32(bytes + TRAP_ESP))
-					   : at + TRAP_ESP;
+	w->regs.regs[KD_X64_RSP] = is_user ? extend(kd_get32(user_esp)) : at + TRAP_ESP;
 	return true;
 }
 
@@ -117,7 +142,7 @@ static enum kd_status unwind_x86(struct walk *w)
 	enum kd_status status;
 
 	memset(&w->step, 0, sizeof w->step);
-	if (at_border(w, &slot, &ebp_is_callers)) {
+	if (at_first_slot(w, &slot, &ebp_is_callers) || at_border(w, &slot, &ebp_is_callers)) {
 		w->step.establisher = esp;
 	} else {
 		if (through_trap(w))
@@ -303,6 +328,12 @@ static void link_frames(struct walk *w, struct kd_frame *f, struct kd_frame *cal
 	};
 }
 
+/* x86 code begins with ebp 0: there the chain of frames ends as it should. */
+static bool is_base(const struct kd_x64_frame *regs, const struct kd__stack_host *host)
+{
+	return !host->is_64 && !regs->regs[KD_X64_RBP];
+}
+
 /*
  * To the caller of a frame. *more: it is worth a frame of its own, begun in *caller. Where data do
  * not lead on, a scan may.
@@ -319,7 +350,7 @@ static enum kd_status step_up(struct walk *w, struct kd_frame *f, struct kd_fram
 	if (status != KD_OK) {
 		if (!is_about_stack(status))
 			return status;
-		if (w->note_size)
+		if (w->note_size && !is_base(&before, w->host))
 			snprintf(w->note, w->note_size, "%s",
 				 w->err->text[0] ? w->err->text : "the chain of frames ends");
 		w->regs = before;

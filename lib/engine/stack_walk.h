@@ -23,8 +23,9 @@ struct kd__stack_host {
 	struct kd_x64_unwinder unwinder;
 	/* Does an address lie in code of a module? */
 	bool (*is_code)(void *context, uint64_t address);
-	uint64_t low, high; /* the current stack; 0, 0: not known */
-	uint64_t user_end;  /* addresses below are user mode's */
+	uint64_t low, high;  /* the current stack; 0, 0: not known */
+	uint64_t user_end;   /* addresses below are user mode's */
+	uint64_t first_slot; /* x86: where the first frame's return address is; 0: not known */
 };
 
 /*

@@ -161,7 +161,7 @@ static uint64_t break_status(struct kd_session *s)
 {
 	uint64_t status = 0;
 
-	if (!s->arch || s->stop.pc != kd__kdbg(s, "BreakpointWithStatus"))
+	if (!s->arch || s->stop.pc != kd__normalise(s, kd__kdbg(s, "BreakpointWithStatus")))
 		return 0;
 	if (kd__regs_get(s, s->owner, s->arch->status, &status, NULL) != KD_OK)
 		return 0;

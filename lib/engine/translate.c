@@ -56,6 +56,19 @@ enum kd_status kd__walk_choose(struct kd_session *s, struct kd__walk *ret, struc
 	}
 }
 
+/* Tables at 0xC0000000, page directories at 0xC0300000, or with PAE at 0xC0600000. */
+static uint64_t self_map_entry_x86(const struct kd__page_level_shape *l, uint32_t address)
+{
+	const uint32_t base = 0xC0000000;
+	uint32_t at = base + (address >> 12) * l->entry_size;
+
+	if (l->shift == 30)
+		return 0;
+	if (l->shift != 12) /* the table's own place among the pages */
+		at = base + (at >> 12) * l->entry_size;
+	return (uint64_t)(int64_t)(int32_t)at;
+}
+
 /* Base of the self map by KDBG.PteBase (10 1607 and later) or its fixed place before. */
 static uint64_t self_map_entry(struct kd_session *s, const struct kd__page_level_shape *l,
 			       uint64_t address)
@@ -63,6 +76,8 @@ static uint64_t self_map_entry(struct kd_session *s, const struct kd__page_level
 	uint64_t base = kd__kdbg(s, "PteBase"), index, at;
 	int steps = (l->shift - 12) / 9;
 
+	if (s->machine == KD_MACHINE_X86)
+		return self_map_entry_x86(l, (uint32_t)address);
 	if (s->machine != KD_MACHINE_AMD64 || l->shift > 39)
 		return 0;
 	if (!base)
@@ -97,6 +112,7 @@ enum kd_status kd__walk_tables(const struct kd__walk *walk, uint64_t directory_b
 	uint64_t table = directory_base & walk->base_mask;
 
 	memset(ret, 0, sizeof *ret);
+	ret->entry_size = walk->levels[0].entry_size;
 	if (walk->is_32bit)
 		address = (uint32_t)address;
 	for (size_t i = 0; i < walk->n; i++) {

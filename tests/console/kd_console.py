@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Targets, kd itself and JSON schemas, for the console's tests. Paths come from the environment:
-KD, KD_FAKE_TARGET, KD_DEMO_IMAGES, KD_DEMO_TRANSPORT (set by meson)."""
+KD, KD_FAKE_TARGET, KD_DEMO_IMAGES, KD_DEMO_TRANSPORT (COM1, RING), KD_DEMO_ARCH (x64, x86,
+x86-nopae)."""
 import functools
 import json
 import os
@@ -21,6 +22,13 @@ KD = os.environ.get("KD", str(ROOT / "build" / "apps" / "kd" / "kd"))
 FAKE = os.environ.get("KD_FAKE_TARGET", str(ROOT / "build" / "tests" / "support" / "kd-fake-target"))
 TRANSPORT = os.environ.get("KD_DEMO_TRANSPORT", "COM1")
 IMAGES = os.environ.get("KD_DEMO_IMAGES", str(ROOT / "build" / "guest" / "demo"))
+ARCH = os.environ.get("KD_DEMO_ARCH", "x64")
+ARCH_OPTIONS = {"x64": [], "x86": ["--arch", "x86"], "x86-nopae": ["--arch", "x86", "--no-pae"]}[ARCH]
+IS_X86 = ARCH != "x64"
+SYMBOLS = f"{IMAGES}/x86" if IS_X86 else IMAGES
+# Where the guest's window onto its RAM begins, as kd reads numbers, and the program counter's name.
+WINDOW = "a0000000" if IS_X86 else "fffffa80`00000000"
+PC = "eip" if IS_X86 else "rip"
 
 
 class Failure(Exception):
@@ -116,12 +124,12 @@ class Fake(Target):
 
 
 class Guest(Target):
-    symbols = IMAGES
+    symbols = SYMBOLS
 
     def __init__(self, folder, *options):
         self.console = folder.path / "console.txt"
         self.qmp = folder.path / "qmp.sock"
-        super().__init__(folder, [str(ROOT / "guest" / "demo" / "run-demo"), "--images", IMAGES,
+        super().__init__(folder, [str(ROOT / "guest" / "demo" / "run-demo"), "--images", IMAGES, *ARCH_OPTIONS,
                                   "--serial", str(folder.path / "target.sock"),
                                   "--options", f"/DEBUG /DEBUGPORT={TRANSPORT}",
                                   "--qmp", str(self.qmp), "--console", str(self.console),
@@ -260,7 +268,8 @@ def addresses_of(folder, guest, *symbols):
     commands = "; ".join(f"? {s}" for s in symbols)
     done = run_kd(folder, [*guest.arguments, "-c", f"{commands}; q"])
     check(done.returncode == 0, done.stderr)
-    return [int(m.replace("`", ""), 16) for m in re.findall(r"= ([0-9a-f`]{17})$", done.stdout, re.M)]
+    return [int(m.replace("`", ""), 16)
+            for m in re.findall(r"= ([0-9a-f`]{8,17})$", done.stdout, re.M)]
 
 
 def check_runs(monitor, ticks):

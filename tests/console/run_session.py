@@ -14,13 +14,17 @@ A script is lines:
     stop REASON     it let the target run, which stopped so
     event KIND [REGEX]      an event that came before the result
     data EXPRESSION         Python over `data`, true
-Every line of output is checked against its schema.
+${PC} and ${SP} are those of the demo guest's machine; a line behind "x64: " or "x86: " is for that one
+only. Every line of output is checked against its schema.
 """
 import re
 import shlex
 import sys
 
-from kd_console import (Failure, Folder, Kd, check, check_result, data_schemas, make_target)
+from kd_console import (Failure, Folder, IS_X86, Kd, check, check_result, data_schemas, make_target)
+
+# Names scripts may use: what differs between the machines of the demo guest (KD_DEMO_ARCH).
+NAMES = dict(zip(("PC", "SP"), ("eip", "esp") if IS_X86 else ("rip", "rsp")))
 
 
 class Step:
@@ -32,6 +36,10 @@ def read(path):
     target, options, wanted_exit, steps = "fake", "", None, []
     for number, line in enumerate(open(path), 1):
         line = line.rstrip("\n")
+        tagged = re.match(r"(x64|x86): (.*)", line)
+        if tagged and (tagged[1] == "x86") != IS_X86:
+            continue
+        line = tagged[2] if tagged else line
         if not line.strip() or line.startswith("#"):
             continue
         head, _, rest = line.partition(" ")
@@ -54,7 +62,7 @@ def read(path):
 
 class Session:
     def __init__(self, kd, schemas):
-        self.kd, self.schemas, self.names = kd, schemas, {}
+        self.kd, self.schemas, self.names = kd, schemas, dict(NAMES)
 
     def fill(self, text):
         return re.sub(r"\$\{(\w+)\}", lambda m: self.names.get(m[1], m[0]), text)

@@ -9,8 +9,8 @@ import signal
 import sys
 import time
 
-from kd_console import (Folder, Guest, IMAGES, Kd, Monitor, addresses_of, check, check_runs, kill,
-                        main, run_kd, wait_for)
+from kd_console import (Folder, Guest, Kd, Monitor, SYMBOLS, WINDOW, addresses_of, check,
+                        check_runs, kill, main, run_kd, wait_for)
 
 
 def test_boot_to_prompt():
@@ -91,9 +91,10 @@ def test_reset_in_a_read():
     """The machine is reset in the middle of a search: the command fails so, bu works after it"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
         monitor = Monitor(guest.qmp)
+        # through KD: from RAM it would be found in no time
         with Kd(folder, [*guest.arguments, "--keep-going", "--timeout", "5", "--memory",
                          "kd"]) as kd:
-            kd.send("bu demo!DemoTick; g; .echo first; s -b fffffa80`00000000 L?8000000 "
+            kd.send(f"bu demo!DemoTick; g; .echo first; s -b {WINDOW} L?8000000 "
                     "de ad be ef 12 34 56 78 9a; .echo after")
             kd.wait_text("first\n")
             time.sleep(0.5)
@@ -154,7 +155,7 @@ def test_no_pdb():
     """Without PDBs: addresses and exports, the missing PDB named, no hang"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
         done = run_kd(folder, ["-k", f"unix:{guest.socket}", "-y", "/nowhere", "--keep-going", "-c",
-                               "dt nt!_EPROCESS; k; x nt!Ke*; ln @rip; .reload /f nt; "
+                               "dt nt!_EPROCESS; k; x nt!Ke*; ln @$ip; .reload /f nt; "
                                "!process 0 0; lmvm nt; q"])
         check(done.returncode == 1, f"status {done.returncode}")
         check(done.seconds < 20, f"{done.seconds:.1f} s")
@@ -168,7 +169,7 @@ def test_wrong_pdb():
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
         wrong = folder.path / "symbols"
         wrong.mkdir()
-        shutil.copy(f"{IMAGES}/hal.pdb", wrong / "ntkrnlmp.pdb")
+        shutil.copy(f"{SYMBOLS}/hal.pdb", wrong / "ntkrnlmp.pdb")
         done = run_kd(folder, ["-k", f"unix:{guest.socket}", "-y", str(wrong), "-c",
                                ".reload /f nt; q"])
         check(done.returncode == 1, f"status {done.returncode}")

@@ -10,7 +10,7 @@ import time
 
 os.environ["KD_DEMO_TRANSPORT"] = "RING"
 
-from kd_console import (Folder, Guest, Kd, Monitor, addresses_of, check, check_runs, kill, main,
+from kd_console import (Folder, Guest, Kd, Monitor, PC, addresses_of, check, check_runs, kill, main,
                         run_kd, wait_for)
 from test_terminal import CTRL_C, attached
 
@@ -121,7 +121,7 @@ def test_snapshot():
             kd.wait_text("second\n")
             check(not monitor_command(monitor, "loadvm one"), "loadvm")
             time.sleep(0.5)
-            kd.send("r rip; .status; .echo third")
+            kd.send(f"r {PC}; .status; .echo third")
             kd.wait_text("third\n")
             kd.send("bp demo!DemoWork; g; .echo fourth; lm; .status; q")
             kd.wait_text("fourth\n")

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from kd_console import Folder, Guest, KD, Monitor, addresses_of, check, check_runs, main
+from kd_console import (Folder, Guest, KD, Monitor, PC, addresses_of, check, check_runs, main)
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]")
 CTRL_A, CTRL_C, CTRL_D, CTRL_U, TAB, UP = "\x01", "\x03", "\x04", "\x15", "\t", "\x1b[A"
@@ -90,17 +90,17 @@ def test_completion():
                             ("dt nt!_EPROC", "dt nt!_EPROCESS"),
                             ("dt nt!_KTHREAD Hea", "dt nt!_KTHREAD Header"),
                             ("dt -v nt!_KTHREAD Header.Ty", "dt -v nt!_KTHREAD Header.Type"),
-                            ("r rs", "r rs")]:
+                            (f"r {PC[0]}s", f"r {PC[0]}s")]:
             if "demo!" in typed:
                 kd.command("x demo!DemoTick")
             kd.type(typed + TAB)
             kd.wait(re.escape(line) + r"$")
             kd.type(CTRL_U + ".echo clean\n")
             kd.wait(r"clean\n(\d: )?kd> $")
-        kd.type("r rs" + TAB)
-        kd.wait(r"^rsi$")
-        kd.wait(r"^rsp$")
-        kd.wait(r"^(\d: )?kd> r rs$")  # the line again, below the list
+        kd.type(f"r {PC[0]}s" + TAB)
+        kd.wait(rf"^{PC[0]}si$")
+        kd.wait(rf"^{PC[0]}sp$")
+        kd.wait(rf"^(\d: )?kd> r {PC[0]}s$")  # the line again, below the list
 
 
 def test_editing_and_history():

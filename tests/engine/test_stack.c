@@ -389,6 +389,43 @@ static void test_x86(void **state)
 	free(w);
 }
 
+/* Code without a frame of its own that is known as such: int3; ret, and a base with ebp 0. */
+static void test_x86_leaf(void **state)
+{
+	struct world *w = make(false);
+	struct result r;
+
+	lay_out_32(w);
+	memcpy(w->code + 0x1300, "\xCC\xC2\x04\x00", 4);
+	put_stack(w, 0xF0, IMAGE32 + 0x1020); /* into F's body */
+	assert_int_equal(walk32(w, IMAGE32 + 0x1300, STACK32 + 0xF0, STACK32 + 0x100, &r), KD_OK);
+	assert_int_equal(r.frames[0].return_address, IMAGE32 + 0x1020);
+	assert_int_equal(r.frames[1].return_address, IMAGE32 + 0x1110);
+
+	assert_int_equal(walk32(w, IMAGE32 + 0x1020, STACK32 + 0xF0, 0, &r), KD_OK);
+	assert_string_equal(r.note, "");
+	free(w);
+}
+
+/* A switched-out thread: the host knows where the first return address is. */
+static void test_x86_first_slot(void **state)
+{
+	struct world *w = make(false);
+	struct result r;
+
+	lay_out_32(w);
+	w->code[0x1110 - 5] = 0xE8;
+	put_stack(w, 0xEC, IMAGE32 + 0x1110); /* behind a call */
+	w->host.first_slot = STACK32 + 0xEC;
+	assert_int_equal(walk32(w, IMAGE32 + 0x1020, STACK32 + 0xE0, STACK32 + 0x120, &r), KD_OK);
+	assert_int_equal(r.frames[0].return_address, IMAGE32 + 0x1110);
+	assert_int_equal(r.frames[1].sp, STACK32 + 0xF0);
+	put_stack(w, 0xEC, IMAGE32 + 0x1021); /* not behind one: not believed */
+	assert_int_equal(walk32(w, IMAGE32 + 0x1020, STACK32 + 0xE0, STACK32 + 0x100, &r), KD_OK);
+	assert_int_equal(r.frames[0].return_address, IMAGE32 + 0x1110);
+	free(w);
+}
+
 static void test_x86_trap(void **state)
 {
 	struct world *w = make(false);
@@ -456,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_trap_loop),     cmocka_unit_test(test_null_call),
 		cmocka_unit_test(test_paged_out),     cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_x86),           cmocka_unit_test(test_x86_trap),
+		cmocka_unit_test(test_x86_leaf),      cmocka_unit_test(test_x86_first_slot),
 		cmocka_unit_test(test_noise),
 	};
 

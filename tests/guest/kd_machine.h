@@ -11,7 +11,35 @@
 
 enum { KD_MACHINE_N_PDBS = 4 };
 
-/* Set once by main(): folder of the images, path of run-demo, number of processors. */
+/* What differs between the machines of the demo guest; which one is KD_DEMO_ARCH's word. */
+struct kd_machine_arch {
+	const char *name, *option[4]; /* of run-demo; NULL ends them */
+	uint16_t machine;
+	bool is_64, has_pae;
+	uint16_t build, secondary, version_flags;
+	const char *pc, *status; /* registers: program counter, status of a break-in */
+	uint16_t kernel_cs, user_cs;
+	uint32_t data_block_size;
+	uint64_t pte_base, shared_data;
+	uint32_t kpcr_version_block;
+	/* Control space: the special registers, and in them CR3, KernelDr0, KernelDr3. */
+	uint64_t special_address;
+	uint32_t special_size, cr3, dr0, dr3;
+	/* KLDR_DATA_TABLE_ENTRY */
+	uint32_t entry_size, dll_base, name_length, name_buffer;
+};
+
+extern const struct kd_machine_arch *kd_machine_arch;
+
+/* A control report, of any machine. */
+struct kd_machine_report {
+	uint64_t dr6, dr7;
+	uint16_t flags, cs, count;
+	uint8_t stream[16];
+};
+
+/* Set once by main() with kd_machine_choose(): folder of the images, path of run-demo, number of
+ * processors. */
 extern const char *kd_machine_images, *kd_machine_run_demo;
 extern unsigned kd_machine_processors;
 
@@ -28,6 +56,9 @@ struct kd_machine {
 	uint64_t module_list, data_block; /* from GetVersion, after kd_machine_look() */
 };
 
+/* The machine and the arguments every test has. False: no such KD_DEMO_ARCH. */
+bool kd_machine_choose(const char *images, const char *run_demo, const char *processors);
+
 /* Start it with these boot options; "" : no debugging. False: QEMU did not start. */
 bool kd_machine_start(struct kd_machine *m, const char *options);
 void kd_machine_stop(struct kd_machine *m);
@@ -41,6 +72,15 @@ void kd_machine_disconnect(struct kd_machine *m);
 bool kd_machine_look(struct kd_machine *m);
 /* Address of "nt!KiBugCheckData"; nt, hal, demo, null are known. 0: none. */
 uint64_t kd_machine_symbol(struct kd_machine *m, const char *name);
+/* A pointer of the target's, sign-extended as every address on the wire. */
+uint64_t kd_machine_pointer(struct kd_machine *m, uint64_t at);
+uint64_t kd_machine_extend(uint64_t value);
+void kd_machine_report(const struct kd_machine *m, struct kd_machine_report *ret);
+/* Special registers; a field of them. */
+bool kd_machine_read_special(struct kd_machine *m, uint16_t processor, uint8_t *bytes);
+bool kd_machine_write_special(struct kd_machine *m, uint16_t processor, const uint8_t *bytes);
+uint64_t kd_machine_get(const uint8_t *bytes, uint32_t at);
+void kd_machine_put(uint8_t *bytes, uint32_t at, uint64_t value);
 /* Base of a module by its file name in the target's list, 0: not there. */
 uint64_t kd_machine_find_module(struct kd_machine *m, const char *name);
 

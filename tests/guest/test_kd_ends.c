@@ -55,7 +55,7 @@ static uint64_t status_of_break(void)
 {
 	assert_true(kd_client_is_exception(c, BREAKPOINT));
 	assert_int_equal(c->stop.hdr.program_counter, symbol("nt!RtlpBreakWithStatusInstruction"));
-	return kd_client_get_register(c, c->stop.hdr.processor, "rcx");
+	return kd_client_get_register(c, c->stop.hdr.processor, kd_machine_arch->status);
 }
 
 static void check_unload_all(void)
@@ -84,8 +84,10 @@ static void check_data(uint64_t code, uint64_t first)
 {
 	const uint64_t data = symbol("nt!KiBugCheckData");
 
-	assert_int_equal(kd_client_read64(c, data), code);
-	assert_int_equal(kd_client_read64(c, data + 8), first);
+	const unsigned word = kd_machine_arch->is_64 ? 8 : 4;
+
+	assert_int_equal(kd_machine_pointer(&machine, data), kd_machine_extend(code));
+	assert_int_equal(kd_machine_pointer(&machine, data + word), kd_machine_extend(first));
 }
 
 static void test_bugcheck(void **state)
@@ -93,10 +95,15 @@ static void test_bugcheck(void **state)
 	(void)state;
 	assert_true(kd_machine_do(&machine, DO_BUGCHECK, 0xDEAD));
 	assert_true(kd_client_wait_stop(c));
-	assert_non_null(strstr(c->text,
-			       "\n*** Fatal System Error: 0x0000dead\n"
-			       "                       (0x0000000000000001,0x0000000000000002,"
-			       "0x0000000000000003,0x0000000000000004)\n\n"));
+	assert_non_null(
+		strstr(c->text, kd_machine_arch->is_64
+					? "\n*** Fatal System Error: 0x0000dead\n"
+					  "                       "
+					  "(0x0000000000000001,0x0000000000000002,"
+					  "0x0000000000000003,0x0000000000000004)\n\n"
+					: "\n*** Fatal System Error: 0x0000dead\n"
+					  "                       "
+					  "(0x00000001,0x00000002,0x00000003,0x00000004)\n\n"));
 	assert_int_equal(status_of_break(), STATUS_BUGCHECK_FIRST);
 	check_data(0xDEAD, 1);
 	assert_true(kd_machine_go(&machine));
@@ -128,16 +135,18 @@ static void test_unhandled_violation(void **state)
 /* Its address repaired by the debugger, the same instruction succeeds. */
 static void test_repaired_violation(void **state)
 {
-	static const char *const names[] = { "rax", "rcx", "rdx", "r8" };
+	static const char *const names[] = { "rax", "rcx", "rdx", "r8", NULL };
+	static const char *const names_x86[] = { "eax", "ecx", "edx", "esi", NULL };
+	const char *const *name = kd_machine_arch->is_64 ? names : names_x86;
 	bool done = false;
 
 	(void)state;
 	assert_true(kd_machine_do(&machine, DO_READ_UNHANDLED, 0x10));
 	assert_true(kd_client_wait_stop(c));
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (kd_client_get_register(c, c->stop.hdr.processor, names[i]) != 0x10)
+	for (; *name; name++) {
+		if (kd_client_get_register(c, c->stop.hdr.processor, *name) != 0x10)
 			continue;
-		done = kd_client_set_register(c, c->stop.hdr.processor, names[i],
+		done = kd_client_set_register(c, c->stop.hdr.processor, *name,
 					      machine.images[0].base);
 	}
 	assert_true(done);
@@ -153,7 +162,7 @@ static void test_caused_bugcheck(void **state)
 	struct kd_manipulate m;
 
 	(void)state;
-	kd_manipulate_init(&m, KD_API_CAUSE_BUGCHECK, KD_MACHINE_AMD64, 0);
+	kd_manipulate_init(&m, KD_API_CAUSE_BUGCHECK, kd_machine_arch->machine, 0);
 	assert_true(kd_client_command(c, &m));
 	assert_true(kd_client_wait_stop(c));
 	assert_null(strstr(c->text, "Fatal System Error"));
@@ -172,7 +181,7 @@ static void test_reboot(void **state)
 	const unsigned before = c->n_restarts;
 
 	(void)state;
-	kd_manipulate_init(&m, KD_API_REBOOT, KD_MACHINE_AMD64, 0);
+	kd_manipulate_init(&m, KD_API_REBOOT, kd_machine_arch->machine, 0);
 	assert_true(kd_client_command(c, &m));
 	assert_true(kd_client_wait_stop(c));
 	assert_int_equal(c->n_restarts, before + 1);
@@ -212,7 +221,7 @@ static void test_debugger_comes_later(void **state)
 	assert_int_equal(c->first_id, 0x80800800);
 	assert_true(kd_machine_look(&machine));
 	assert_int_equal(status_of_break(), STATUS_CONTROL_C);
-	assert_int_equal(kd_client_read32(c, 0xFFFFF780000002D4) & 0xFF, 3);
+	assert_int_equal(kd_client_read32(c, kd_machine_arch->shared_data + 0x2D4) & 0xFF, 3);
 	assert_int_equal(kd_client_read32(c, symbol("nt!KdDebuggerNotPresent")) & 0xFF, 0);
 	assert_true(kd_machine_go(&machine));
 	assert_true(kd_client_idle(c, 300));
@@ -292,7 +301,7 @@ static void switch_to(uint16_t processor)
 {
 	struct kd_manipulate m;
 
-	kd_manipulate_init(&m, KD_API_SWITCH_PROCESSOR, KD_MACHINE_AMD64, processor);
+	kd_manipulate_init(&m, KD_API_SWITCH_PROCESSOR, kd_machine_arch->machine, processor);
 	assert_true(kd_client_command(c, &m));
 	assert_true(kd_client_wait_stop(c));
 }
@@ -305,7 +314,7 @@ static void test_switch_processor(void **state)
 
 	(void)state;
 	assert_int_equal(c->stop.hdr.n_processors, 2);
-	saved_pc = kd_client_get_register(c, other, "rip");
+	saved_pc = kd_machine_extend(kd_client_get_register(c, other, kd_machine_arch->pc));
 	switch_to(other);
 	assert_true(kd_client_is_exception(c, (uint32_t)KD_NT_WAKE_SYSTEM_DEBUGGER));
 	assert_int_equal(c->stop.hdr.processor, other);
@@ -354,12 +363,14 @@ static void test_step_other_processor(void **state)
 static void test_set_registers_of_other_processor(void **state)
 {
 	const uint16_t other = c->stop.hdr.processor ? 0 : 1;
-	const uint64_t r15 = kd_client_get_register(c, other, "r15");
+	/* in the idle loop, which does not use it */
+	const char *const name = kd_machine_arch->is_64 ? "r15" : "edi";
+	const uint64_t before = kd_client_get_register(c, other, name);
 
 	(void)state;
-	assert_true(kd_client_set_register(c, other, "r15", r15 ^ 1));
-	assert_int_equal(kd_client_get_register(c, other, "r15"), r15 ^ 1);
-	assert_true(kd_client_set_register(c, other, "r15", r15));
+	assert_true(kd_client_set_register(c, other, name, before ^ 1));
+	assert_int_equal(kd_client_get_register(c, other, name), before ^ 1);
+	assert_true(kd_client_set_register(c, other, name, before));
 	assert_true(kd_machine_go(&machine));
 	assert_true(kd_client_idle(c, 300));
 	assert_false(c->is_stopped);
@@ -409,13 +420,10 @@ static int run_group(const char *name)
 
 int main(int argc, char **argv)
 {
-	if (argc < 5) {
+	if (argc < 5 || !kd_machine_choose(argv[1], argv[2], argv[3])) {
 		fprintf(stderr, "usage: %s IMAGES RUN-DEMO PROCESSORS GROUP [TEST]\n", argv[0]);
 		return 2;
 	}
-	kd_machine_images = argv[1];
-	kd_machine_run_demo = argv[2];
-	kd_machine_processors = (unsigned)atoi(argv[3]);
 	if (argc > 5)
 		cmocka_set_test_filter(argv[5]);
 	return run_group(argv[4]);

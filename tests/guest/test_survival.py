@@ -19,7 +19,12 @@ import time
 
 KD, RUN_DEMO, IMAGES, PROXY = sys.argv[1:5]
 TRANSPORT = os.environ.get("KD_DEMO_TRANSPORT", "COM1")
-TICKS = 0xFFFFF78000000320  # KUSER_SHARED_DATA.TickCount
+ARCH = os.environ.get("KD_DEMO_ARCH", "x64")
+ARCH_OPTIONS = {"x64": [], "x86": ["--arch", "x86"], "x86-nopae": ["--arch", "x86", "--no-pae"]}[ARCH]
+SYMBOLS = IMAGES if ARCH == "x64" else f"{IMAGES}/x86"
+# The program counter, and how addresses of images begin.
+PC, CODE = ("rip", "fffff800`") if ARCH == "x64" else ("eip", "808")
+TICKS = (0xFFFFF78000000000 if ARCH == "x64" else 0xFFDF0000) + 0x320  # KUSER_SHARED_DATA.TickCount
 failures = []
 
 
@@ -65,8 +70,8 @@ class Guest:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="openkd-survival-"))
         self.kd = self.folder / "kd.sock"
-        command = [RUN_DEMO, "--images", IMAGES, "--smp", "2", "--serial", self.kd, "--qmp",
-                   self.folder / "qmp.sock", "--disk", self.folder / "disk.qcow2", "--console",
+        command = [RUN_DEMO, "--images", IMAGES, *ARCH_OPTIONS, "--smp", "2", "--serial", self.kd,
+                   "--qmp", self.folder / "qmp.sock", "--disk", self.folder / "disk.qcow2", "--console",
                    self.folder / "console.log", "--options", f"/DEBUG /DEBUGPORT={TRANSPORT}"]
         if TRANSPORT == "RING":  # kd needs a monitor of its own
             command += ["--", "-qmp", f"unix:{self.folder}/kd-qmp.sock,server=on,wait=off"]
@@ -96,7 +101,7 @@ class Console:
         environment = {**os.environ, "XDG_STATE_HOME": folder, "XDG_RUNTIME_DIR": folder,
                        "XDG_CONFIG_HOME": folder, "HOME": folder}
         self.process = subprocess.Popen(
-            [KD, "-k", endpoint or f"unix:{guest.kd}", "-y", IMAGES, "-b", "--keep-going"],
+            [KD, "-k", endpoint or f"unix:{guest.kd}", "-y", SYMBOLS, "-b", "--keep-going"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=environment)
         self.mark = 0
@@ -139,7 +144,7 @@ def check(name, good, detail=""):
 
 def address_of(console, symbol):
     text = console.run(f"? {symbol}")
-    return int(re.search(r"= ([0-9a-f]{8}`[0-9a-f]{8})", text).group(1).replace("`", ""), 16)
+    return int(re.search(r"= ([0-9a-f`]{8,17})$", text, re.M).group(1).replace("`", ""), 16)
 
 
 def test_killed():
@@ -189,8 +194,8 @@ def test_paused():
         kd.say("dq nt!KiProcessorBlock L2; .echo after the pause")
         time.sleep(2)
         guest.monitor.call("cont")
-        text = kd.run("r rip")
-        check("a paused VM answers when it goes on", "after the pause" in text and "rip=" in text,
+        text = kd.run(f"r {PC}")
+        check("a paused VM answers when it goes on", "after the pause" in text and f"{PC}=" in text,
               text[-300:])
         kd.quit()
         check("and runs afterwards", guest.monitor.runs())
@@ -206,7 +211,7 @@ def test_snapshot():
         kd.run("bp demo!DemoWork 0n20; g; bc *")
         said = guest.monitor.human("loadvm here")
         check("loadvm", not said.strip(), said)
-        text = kd.run(".kdresync; r rip; k 2; lm", 60)
+        text = kd.run(f".kdresync; r {PC}; k 2; lm", 60)
         check("after a revert the registers are the snapshot's", "demo!DemoTick" in text,
               text[-500:])
         kd.run("bp demo!DemoTick; g; bc *", 60)
@@ -229,12 +234,12 @@ def test_bad_cable():
             wrong = 0
             for _ in range(10):
                 text = kd.run(".cache flushall; db nt L80", 90)
-                rows = set(re.findall(r"^fffff800`\S+  .*$", text, re.M))
-                wrong += not rows <= set(re.findall(r"^fffff800`\S+  .*$", clean, re.M))
+                rows = set(re.findall(rf"^{CODE}\S+  .*$", text, re.M))
+                wrong += not rows <= set(re.findall(rf"^{CODE}\S+  .*$", clean, re.M))
             check("a bad cable never gives wrong bytes", wrong == 0, f"{wrong} wrong")
             proxy.stdin.write("loss 0\nflip 0\nduplicate 0\n")
             proxy.stdin.flush()
-            text = kd.run("r rip; k 2", 60)
+            text = kd.run(f"r {PC}; k 2", 60)
             check("and a good one works again", "demo!DemoTick" in text, text[-300:])
             kd.quit()
             check("and the guest runs", guest.monitor.runs())

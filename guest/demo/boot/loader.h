@@ -8,7 +8,8 @@
 #include "guest/demo/ntos/inc/ntldr.h"
 
 #define PAGE_SIZE_LOADER 0x1000u
-#define LOADER_RAM_MAX   0x1000000000ull /* 64 GB: what the physical window is given for */
+/* What the physical window is given for: 512 MB, 64 GB. */
+#define LOADER_RAM_MAX   NT_CPU(0x20000000ull, 0x1000000000ull)
 
 /* --- loader_text.c: the debug console (port 0xE9) ------------------------------------------- */
 void loader_print(const char *text);
@@ -36,13 +37,17 @@ void loader_memory_init(LOADER_PARAMETER_EXTENSION *ext, uint64_t lowest_free);
 void *loader_pages(uint64_t n_pages);
 /** First byte not allocated. */
 uint64_t loader_memory_mark(void);
+
+/* --- loader_amd64.c, loader_x86.c: what the processor wants ---------------------------------- */
 /** Build the kernel's page tables: physical window, shared data page, self map, identity map of the
- * first GB (the kernel drops that). Returns the PML4's address. */
-uint64_t loader_tables_create(uint64_t ram_end);
+ * first GB (the kernel drops that). Returns the top-level table's address. */
+uint64_t loader_tables_create(uint64_t ram_end, const char *options);
 void loader_table_map(uint64_t va, uint64_t pa, uint64_t flags);
+/** List heads and what else of the block differs between releases. */
+void loader_block_init(LOADER_PARAMETER_BLOCK *block, uint32_t stack_size);
 static inline void *loader_window(const void *p)
 {
-	return (void *)((uintptr_t)p + KSEG_PHYSICAL);
+	return (void *)((uintptr_t)p + (uintptr_t)KSEG_PHYSICAL);
 }
 
 /* --- loader_images.c: PE modules ------------------------------------------------------------ */
@@ -52,6 +57,7 @@ void loader_images_load(LOADER_PARAMETER_BLOCK *block, const char *options);
 uint64_t loader_kernel_entry(void);
 
 void loader_main(uint32_t multiboot_info);
+/** In boot_start_*.S: load the tables and call the kernel. */
 NORETURN void loader_enter(uint64_t cr3, uint64_t entry, uint64_t stack, uint64_t argument);
 
 #endif

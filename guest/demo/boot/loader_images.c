@@ -125,21 +125,23 @@ static void list_entry_add(const struct image *im)
 	const char *path = is_driver(im->name) ? "\\SystemRoot\\system32\\drivers\\"
 					       : "\\SystemRoot\\system32\\";
 
-	entry->DllBase = (PVOID)im->base;
-	entry->EntryPoint = (PVOID)(im->base + im->pe.entry_rva);
+	entry->DllBase = (PVOID)(ULONG_PTR)im->base;
+	entry->EntryPoint = (PVOID)(ULONG_PTR)(im->base + im->pe.entry_rva);
 	entry->SizeOfImage = im->pe.image_size;
 	entry->SizeOfImageNotRounded = im->pe.image_size;
 	entry->CheckSum = im->pe.checksum;
 	entry->TimeDateStamp = im->pe.time_date_stamp;
 	entry->LoadCount = 1;
 	entry->Flags = 0x4000; /* entry processed, as NT marks what the loader brought */
+#ifndef __i386__
 	entry->ExceptionTable = (PVOID)(im->base + im->pe.dir[PE_DIR_EXCEPTION].rva);
 	entry->ExceptionTableSize = im->pe.dir[PE_DIR_EXCEPTION].size;
+#endif
 	wide(path, im->name, &entry->FullDllName);
 	wide("", im->name, &entry->BaseDllName);
 
 	/* The list lives at window addresses: link it by hand, through the identity map. */
-	last = (LIST_ENTRY *)((uintptr_t)head->Blink - KSEG_PHYSICAL);
+	last = (LIST_ENTRY *)((uintptr_t)head->Blink - (uintptr_t)KSEG_PHYSICAL);
 	entry->InLoadOrderLinks.Flink = loader_window(head);
 	entry->InLoadOrderLinks.Blink = head->Blink;
 	last->Flink = loader_window(entry);
@@ -162,7 +164,7 @@ static void image_load(const char *name)
 		loader_fail("too many images", name);
 	bytes = (const uint8_t *)(uintptr_t)file->physical;
 	if (!NT_SUCCESS(pe_headers_read(bytes, file->size, &im->pe)) ||
-	    im->pe.machine != PE_MACHINE_AMD64)
+	    im->pe.machine != PE_MACHINE_OURS)
 		loader_fail("not a PE image for this machine", file_name);
 	im->name = name;
 	im->data = loader_pages(im->pe.image_size / PAGE_SIZE_LOADER);

@@ -31,23 +31,13 @@ static void memory_claim(LOADER_PARAMETER_EXTENSION *ext, uint64_t mark)
 static void block_fill(LOADER_PARAMETER_BLOCK *block, LOADER_PARAMETER_EXTENSION *ext,
 		       char *options, uint8_t *stack)
 {
-	LIST_ENTRY *lists[] = {
-		&block->LoadOrderListHead,     &block->MemoryDescriptorListHead,
-		&block->BootDriverListHead,    &block->EarlyLaunchListHead,
-		&block->CoreDriverListHead,    &block->CoreExtensionsDriverListHead,
-		&block->TpmCoreDriverListHead,
-	};
-
-	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		lists[i]->Flink = lists[i]->Blink = loader_window(lists[i]);
-	block->OsMajorVersion = 10;
-	block->Size = sizeof(*block);
+	loader_block_init(block, BOOT_STACK_PAGES * PAGE_SIZE_LOADER);
 	block->KernelStack = (ULONG_PTR)loader_window(stack + BOOT_STACK_PAGES * PAGE_SIZE_LOADER);
-	block->KernelStackSize = BOOT_STACK_PAGES * PAGE_SIZE_LOADER;
 	block->LoadOptions = options;
 	block->Extension = ext;
 	ext->magic = LOADER_BLOCK_MAGIC;
 	ext->size = sizeof(*ext);
+	ext->boot_stack_size = BOOT_STACK_PAGES * PAGE_SIZE_LOADER;
 }
 
 void loader_main(uint32_t multiboot_info)
@@ -69,7 +59,7 @@ void loader_main(uint32_t multiboot_info)
 	stack = loader_pages(BOOT_STACK_PAGES);
 	block_fill(block, ext, options, stack);
 
-	ext->page_table = loader_tables_create(ext->ram_end);
+	ext->page_table = loader_tables_create(ext->ram_end, options);
 	loader_images_load(block, options);
 	memory_claim(ext, loader_memory_mark());
 
@@ -77,5 +67,5 @@ void loader_main(uint32_t multiboot_info)
 	block->LoadOptions = loader_window(options);
 	block->Extension = loader_window(ext);
 	loader_enter(ext->page_table, loader_kernel_entry(), block->KernelStack - 16,
-		     (uint64_t)loader_window(block));
+		     (uintptr_t)loader_window(block));
 }

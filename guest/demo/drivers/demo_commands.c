@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The commands of demo.sys, one function each. */
 #include "guest/demo/drivers/demo_driver.h"
+#include "guest/demo/inc/loader_block.h"
 
 typedef ULONG64 COMMAND(ULONG64 Argument);
 
@@ -146,7 +147,7 @@ static ULONG64 start_program(ULONG64 argument)
 static ULONG64 pool_fault(ULONG64 argument)
 {
 	KIRQL irql = KfRaiseIrql(DISPATCH_LEVEL);
-	ULONG64 value = (ULONG)DemoReadAt((PVOID)0xFFFFF88000000000);
+	ULONG64 value = (ULONG)DemoReadAt((PVOID)(ULONG_PTR)KSEG_SYSTEM_PTES);
 
 	KeLowerIrql(irql);
 	return value;

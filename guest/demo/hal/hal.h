@@ -3,6 +3,7 @@
 #ifndef KD_DEMO_HAL_H
 #define KD_DEMO_HAL_H
 
+#define KD_GUEST_HAL
 #include "guest/demo/ntos/inc/nthal.h"
 
 DLLIMPORT PVOID MmMapIoSpace(ULONG64 Physical, SIZE_T Size, ULONG CacheType);
@@ -43,5 +44,17 @@ VOID HalpTimerMeasureApic(VOID);
 VOID HalpMaskLegacyInterrupts(VOID);
 /** Apic ids the firmware tables name, processor 0 first; 1 if there is no table. */
 ULONG HalpFindProcessors(ULONG ApicIds[MAXIMUM_PROCESSORS]);
+
+/* --- hal_stub_*.c: the page of real-mode code another processor starts in -------------------- */
+#define HALP_STUB_PHYSICAL 0x1000 /* the usual place on real machines */
+/** FALSE: PageTable can't be used from real mode. */
+BOOLEAN HalpWriteStub(ULONG64 PageTable, PVOID Entry, PVOID Stack, PVOID Argument);
+/** Is a processor alive in it? Then it will leave the stub by itself. */
+BOOLEAN HalpIsStubTaken(ULONG64 PageTable);
+
+#ifdef __i386__
+/** The APIC is mapped: from now on it hears of the IRQL. */
+VOID HalpIrqlUseApic(VOID);
+#endif
 
 #endif

@@ -29,8 +29,12 @@ VOID HalpApicWrite(ULONG Register, ULONG Value)
 
 VOID HalpApicMap(VOID)
 {
-	if (apic == NULL)
-		apic = MmMapIoSpace(APIC_PHYSICAL, 0x1000, 0);
+	if (apic != NULL)
+		return;
+	apic = MmMapIoSpace(APIC_PHYSICAL, 0x1000, 0);
+#ifdef __i386__
+	HalpIrqlUseApic();
+#endif
 }
 
 VOID HalpMaskLegacyInterrupts(VOID)

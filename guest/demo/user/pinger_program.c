@@ -26,10 +26,11 @@ NTSTATUS ProgramStart(PPEB Peb)
 {
 	LARGE_INTEGER pause = { .QuadPart = -500000 }; /* 50 ms */
 	UNICODE_STRING hello = { 36, 38, (PWCHAR)(ULONG_PTR)L"pinger is pinging " };
+	const ULONG64 xmm7 = 0x0123456789ABCDEF;
 	LARGE_INTEGER now;
 
 	/* Something a debugger can recognize in xmm7, and a context switch must keep. */
-	__asm__ volatile("movq %0, %%xmm7" : : "r"(0x0123456789ABCDEFull) : "xmm7");
+	__asm__ volatile("movq %0, %%xmm7" : : "m"(xmm7) : "xmm7");
 	NtDisplayString(&hello);
 	for (;;) {
 		NtQuerySystemTime(&now);

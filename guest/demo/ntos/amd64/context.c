@@ -36,6 +36,8 @@ VOID KeContextFromKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFra
 	PKTRAP_FRAME tf = TrapFrame;
 	BOOLEAN user = (tf->SegCs & RPL_MASK) != 0;
 
+	Context->P1Home = Context->P2Home = Context->P3Home = 0;
+	Context->P4Home = Context->P5Home = Context->P6Home = 0;
 	context_from_frames(tf, ExceptionFrame, Context);
 	Context->Rip = tf->Rip;
 	Context->Rsp = tf->Rsp;
@@ -187,4 +189,44 @@ VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME Exception
 	KeContextToKframes(TrapFrame, ExceptionFrame, &prcb->ProcessorState.ContextFrame,
 			   CONTEXT_FULL, mode);
 	KiRestoreProcessorControlState(&prcb->ProcessorState);
+}
+
+VOID KiNoteFrozenIrql(PKTRAP_FRAME TrapFrame)
+{
+	KeGetPcr()->Irql = TrapFrame->PreviousIrql;
+}
+
+BOOLEAN KiIsTryFrameAbove(const KTRY_FRAME *Frame, const CONTEXT *Context, PVOID StackBase)
+{
+	return Frame->Rsp >= Context->Rsp && Frame->Rsp <= (ULONG64)(ULONG_PTR)StackBase;
+}
+
+VOID KiResumeAtTryFrame(const KTRY_FRAME *Frame, PCONTEXT Context, NTSTATUS Code)
+{
+	Context->Rax = (ULONG)Code;
+	Context->Rip = Frame->Rip;
+	Context->Rsp = Frame->Rsp;
+	Context->Rbp = Frame->Rbp;
+	Context->Rbx = Frame->Rbx;
+	Context->Rsi = Frame->Rsi;
+	Context->Rdi = Frame->Rdi;
+	Context->R12 = Frame->R12;
+	Context->R13 = Frame->R13;
+	Context->R14 = Frame->R14;
+	Context->R15 = Frame->R15;
+}
+
+ULONG_PTR KiDebugServiceArgument(const CONTEXT *Context, ULONG Number)
+{
+	switch (Number) {
+	case 1: return Context->Rcx;
+	case 2: return Context->Rdx;
+	case 3: return Context->R8;
+	default: return Context->R9;
+	}
+}
+
+VOID KiSetDebugServiceResult(PCONTEXT Context, ULONG Result)
+{
+	Context->Rax = Result;
 }

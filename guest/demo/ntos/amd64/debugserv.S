@@ -57,8 +57,9 @@ KiReadMsrFault:
 	mov %rax, (%r8)
 	mov $1, %eax
 	ret
-	.globl KiMsrRecovery
-KiMsrRecovery:
+	.globl KiReadMsrRecovery, KiWriteMsrRecovery
+KiReadMsrRecovery:
+KiWriteMsrRecovery:
 	xor %eax, %eax
 	ret
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* No code: the offsets assembly uses, checked against the structures C uses. */
 #include "guest/demo/ntos/inc/ki.h"
-#include "guest/demo/ntos/inc/ksamd64.h"
+#include "guest/demo/ntos/amd64/ksamd64.h"
 
 ASSERT_OFFSET(KTRAP_FRAME, PreviousMode, TF_PREVIOUS_MODE);
 ASSERT_OFFSET(KTRAP_FRAME, PreviousIrql, TF_PREVIOUS_IRQL);

@@ -13,6 +13,21 @@ struct start_frame {
 };
 C_ASSERT(sizeof(struct start_frame) == 0x40);
 
+KPCR KiInitialPCR;
+
+VOID KiInitializePcr(PKPCR Pcr, ULONG Number)
+{
+	Pcr->Self = Pcr;
+	Pcr->CurrentPrcb = &Pcr->Prcb;
+	Pcr->MajorVersion = 1;
+	Pcr->MinorVersion = 1;
+	Pcr->Prcb.MajorVersion = 1;
+	Pcr->Prcb.MinorVersion = 1;
+	Pcr->Prcb.Number = Number;
+	Pcr->Prcb.LegacyNumber = (UCHAR)Number;
+	Pcr->Prcb.Context = &Pcr->Prcb.ProcessorState.ContextFrame;
+}
+
 /** Frames of a thread that has not run yet: a switch frame that leads to KiStartSystemThread. */
 VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartContext)
 {
@@ -58,20 +73,17 @@ NORETURN VOID KiIdleLoop(VOID)
 		__asm__ volatile("sti; hlt" : : : "memory");
 }
 
-VOID KiIdentifyProcessor(PKPRCB Prcb)
+VOID KiInitializeUserFrame(PKTRAP_FRAME TrapFrame, ULONG64 Start, ULONG64 Stack, ULONG64 Argument1,
+			   ULONG64 Argument2)
 {
-	ULONG eax, ebx, ecx, edx;
-
-	__asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(0));
-	__builtin_memcpy(Prcb->VendorString, &ebx, 4);
-	__builtin_memcpy(Prcb->VendorString + 4, &edx, 4);
-	__builtin_memcpy(Prcb->VendorString + 8, &ecx, 4);
-	__asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(1));
-	Prcb->CpuID = 1;
-	Prcb->CpuType = (CHAR)(eax >> 8 & 15);
-	if (Prcb->CpuType == 15)
-		Prcb->CpuType = (CHAR)(Prcb->CpuType + (eax >> 20 & 0xFF));
-	Prcb->CpuStep = (USHORT)((eax >> 4 & 15) << 8 | (eax >> 12 & 0xF0) << 8 | (eax & 15));
-	Prcb->ApicId = ebx >> 24;
-	Prcb->CpuVendor = Prcb->VendorString[0] == 'A' ? 1 : 2;
+	__builtin_memset(TrapFrame, 0, sizeof(*TrapFrame));
+	TrapFrame->PreviousMode = UserMode;
+	TrapFrame->MxCsr = 0x1F80;
+	TrapFrame->Rcx = Argument1;
+	TrapFrame->Rdx = Argument2;
+	TrapFrame->Rip = Start;
+	TrapFrame->SegCs = KGDT64_R3_CODE | RPL_MASK;
+	TrapFrame->SegSs = KGDT64_R3_DATA | RPL_MASK;
+	TrapFrame->EFlags = EFLAGS_IF | 2;
+	TrapFrame->Rsp = Stack - 0x48; /* home space above, aligned as after a call */
 }

@@ -167,6 +167,7 @@ TRAP_PROLOG KiPageFault, 1
 	jnz 2f
 	ENABLE_IF_INTERRUPTED_ENABLED
 	lea -TF_RBP_BIAS(%rbp), %rcx
+	mov TF(TF_FAULT_ADDRESS), %rdx
 	call MmAccessFault	/* 0 handled, 1 an exception, else a bugcheck code */
 	test %eax, %eax
 	jz 2f

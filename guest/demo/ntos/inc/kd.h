@@ -4,6 +4,8 @@
  * provides and who calls it when. Second half: what the rest of the kernel provides for it.
  *
  * Conventions shared by both sides:
+ * Registers are named as on x64; x86 has eip for rip, and services take ecx, edx, ebx, edi.
+ *
  *  - int 3 (KiBreakpointTrap): code STATUS_BREAKPOINT, one parameter = BREAKPOINT_BREAK, Rip in the
  *    CONTEXT is the address OF the int3.
  *  - int 2Dh (KiDebugServiceTrap): code STATUS_BREAKPOINT, parameters {service, rcx, rdx}, Rip is
@@ -96,7 +98,7 @@ NTSTATUS DebugPrint(PSTRING Output, ULONG ComponentId, ULONG Level);
 ULONG DebugPrompt(PSTRING Output, PSTRING Input);
 NTSTATUS DebugService2(PVOID Argument1, PVOID Argument2, ULONG Service);
 VOID DbgBreakPoint(VOID);
-VOID DbgBreakPointWithStatus(ULONG Status);          /* ecx = status at the int3 */
+VOID DbgBreakPointWithStatus(ULONG Status);          /* in ecx (x86: eax) at the int3 */
 extern const UCHAR RtlpBreakWithStatusInstruction[]; /* that int3: KDBG.BreakpointWithStatus */
 
 /**

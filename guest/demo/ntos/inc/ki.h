@@ -26,23 +26,41 @@
 #define KI_FREEZE_MASK     0x0Fu
 /* clang-format on */
 
-/* Registers to come back with when an exception hits ExTryCall's routine; offsets in ksamd64.h. */
-typedef struct _KTRY_FRAME {
-	struct _KTRY_FRAME *Next;
-	ULONG64 Rsp, Rbp, Rbx, Rsi, Rdi, R12, R13, R14, R15, Rip;
-} KTRY_FRAME, *PKTRY_FRAME;
-
-/* --- amd64/ --------------------------------------------------------------------------------- */
-extern KPCR KiInitialPCR;
+/* --- the processor layer: amd64/, x86/ ------------------------------------------------------- */
+/** A zeroed PCR of processor Number; not loaded yet. */
+VOID KiInitializePcr(PKPCR Pcr, ULONG Number);
+/** Load the tables of the processor Pcr belongs to and make Pcr what KeGetPcr gives.
+ * InterruptStacks: tops of the stacks for double fault, machine check and NMI. */
 VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[3]);
+/** System call registers, CR0 and CR4 of the calling processor. */
 VOID KiInitializeMachine(PKPCR Pcr);
-VOID KiIdentifyProcessor(PKPRCB Prcb);
 BOOLEAN KiRecoverFault(PKTRAP_FRAME TrapFrame);
 NTSTATUS KiProtectionFaultStatus(PKTRAP_FRAME TrapFrame);
-ULONG64 KiSystemServiceStart(PKTRAP_FRAME TrapFrame);
-VOID KiSwapContext(PKTHREAD Old, PKTHREAD New);
+ULONG_PTR KiSystemServiceStart(PKTRAP_FRAME TrapFrame);
+VOID FASTCALL KiSwapContext(PKTHREAD Old, PKTHREAD New);
 VOID KiStartSystemThread(VOID);
+#ifdef __i386__
+/** The shared page's pointers to ntdll's way into the kernel and back; ntdll is mapped. */
+VOID KiSetUserEntryPoints(VOID);
+#else
+static inline VOID KiSetUserEntryPoints(VOID)
+{
+}
+#endif
 NORETURN VOID KiReturnToUser(PKTRAP_FRAME TrapFrame);
+/** A frame that enters user mode at Start, called with two arguments on Stack (which is mapped in
+ * the current address space). */
+VOID KiInitializeUserFrame(PKTRAP_FRAME TrapFrame, ULONG64 Start, ULONG64 Stack, ULONG64 Argument1,
+			   ULONG64 Argument2);
+/** Is Frame where the stack pointer of Context can come back to? */
+BOOLEAN KiIsTryFrameAbove(const struct _KTRY_FRAME *Frame, const CONTEXT *Context, PVOID StackBase);
+/** Make Context resume behind the ExTryCall of Frame, whose result is Code. */
+VOID KiResumeAtTryFrame(const struct _KTRY_FRAME *Frame, PCONTEXT Context, NTSTATUS Code);
+/** For the debugger: what IRQL the interrupted code of this frozen CPU had. */
+VOID KiNoteFrozenIrql(PKTRAP_FRAME TrapFrame);
+/** The arguments (1 to 4) of a debug service, and its result. */
+ULONG_PTR KiDebugServiceArgument(const CONTEXT *Context, ULONG Number);
+VOID KiSetDebugServiceResult(PCONTEXT Context, ULONG Result);
 SIZE_T KiCopySafe(PVOID To, const VOID *From, SIZE_T Count);
 VOID KiSaveProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
@@ -59,7 +77,7 @@ extern volatile ULONG64 KeInterruptTime; /* 100 ns since boot */
 VOID KiInitializeKernel(PLOADER_PARAMETER_BLOCK LoaderBlock);
 VOID KiDispatchException(PEXCEPTION_RECORD Record, PKEXCEPTION_FRAME ExceptionFrame,
 			 PKTRAP_FRAME TrapFrame, KPROCESSOR_MODE PreviousMode, BOOLEAN FirstChance);
-VOID KiPushTryFrame(PKTRY_FRAME Frame);
+VOID KiPushTryFrame(struct _KTRY_FRAME *Frame);
 VOID KiPopTryFrame(VOID);
 VOID KiDispatchInterrupt(PKTRAP_FRAME TrapFrame);
 VOID KeClockInterruptNotify(PKTRAP_FRAME TrapFrame);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Drivers, devices and requests, at NT x64 shapes. */
+/* Drivers, devices and requests, at NT shapes. */
 #ifndef KD_DEMO_NTIO_H
 #define KD_DEMO_NTIO_H
 
@@ -48,14 +48,14 @@ typedef struct _DRIVER_OBJECT {
 	DRIVER_UNLOAD *DriverUnload;
 	DRIVER_DISPATCH *MajorFunction[IRP_MJ_MAXIMUM_FUNCTION + 1];
 } DRIVER_OBJECT, *PDRIVER_OBJECT;
-C_ASSERT(sizeof(DRIVER_OBJECT) == 0x150);
-ASSERT_OFFSET(DRIVER_OBJECT, DriverStart, 0x18);
-ASSERT_OFFSET(DRIVER_OBJECT, DriverName, 0x38);
-ASSERT_OFFSET(DRIVER_OBJECT, DriverInit, 0x58);
-ASSERT_OFFSET(DRIVER_OBJECT, DriverUnload, 0x68);
-ASSERT_OFFSET(DRIVER_OBJECT, MajorFunction, 0x70);
+C_ASSERT(sizeof(DRIVER_OBJECT) == NT_CPU(0xA8, 0x150));
+ASSERT_OFFSET(DRIVER_OBJECT, DriverStart, NT_CPU(0x0C, 0x18));
+ASSERT_OFFSET(DRIVER_OBJECT, DriverName, NT_CPU(0x1C, 0x38));
+ASSERT_OFFSET(DRIVER_OBJECT, DriverInit, NT_CPU(0x2C, 0x58));
+ASSERT_OFFSET(DRIVER_OBJECT, DriverUnload, NT_CPU(0x34, 0x68));
+ASSERT_OFFSET(DRIVER_OBJECT, MajorFunction, NT_CPU(0x38, 0x70));
 
-typedef struct __attribute__((aligned(16))) _DEVICE_OBJECT {
+typedef struct __attribute__((aligned(NT_CPU(8, 16)))) _DEVICE_OBJECT {
 	SHORT Type;
 	USHORT Size;
 	LONG ReferenceCount;
@@ -72,17 +72,17 @@ typedef struct __attribute__((aligned(16))) _DEVICE_OBJECT {
 	CHAR StackSize;
 	UNICODE_STRING DeviceName;  /* ours: NT keeps names in the object manager */
 	LIST_ENTRY DeviceListEntry; /* ours */
-	UCHAR Reserved070[0x138 - 0x70];
+	UCHAR Reserved070[NT_CPU(0xB0 - 0x44, 0x138 - 0x70)];
 	PVOID DeviceObjectExtension;
 	PVOID Reserved140;
 } DEVICE_OBJECT, *PDEVICE_OBJECT;
-C_ASSERT(sizeof(DEVICE_OBJECT) == 0x150);
+C_ASSERT(sizeof(DEVICE_OBJECT) == NT_CPU(0xB8, 0x150));
 ASSERT_OFFSET(DEVICE_OBJECT, DriverObject, 0x08);
-ASSERT_OFFSET(DEVICE_OBJECT, AttachedDevice, 0x18);
-ASSERT_OFFSET(DEVICE_OBJECT, Flags, 0x30);
-ASSERT_OFFSET(DEVICE_OBJECT, DeviceExtension, 0x40);
-ASSERT_OFFSET(DEVICE_OBJECT, DeviceType, 0x48);
-ASSERT_OFFSET(DEVICE_OBJECT, DeviceObjectExtension, 0x138);
+ASSERT_OFFSET(DEVICE_OBJECT, AttachedDevice, NT_CPU(0x10, 0x18));
+ASSERT_OFFSET(DEVICE_OBJECT, Flags, NT_CPU(0x1C, 0x30));
+ASSERT_OFFSET(DEVICE_OBJECT, DeviceExtension, NT_CPU(0x28, 0x40));
+ASSERT_OFFSET(DEVICE_OBJECT, DeviceType, NT_CPU(0x2C, 0x48));
+ASSERT_OFFSET(DEVICE_OBJECT, DeviceObjectExtension, NT_CPU(0xB0, 0x138));
 
 typedef struct _IO_STATUS_BLOCK {
 	union {
@@ -101,7 +101,7 @@ typedef struct _IO_STACK_LOCATION {
 		struct {
 			ULONG Length;
 			ULONG Key;
-			LARGE_INTEGER ByteOffset;
+			ULONG ByteOffset[2]; /* a LARGE_INTEGER, not aligned on x86 */
 		} Write;
 		struct {
 			ULONG OutputBufferLength;
@@ -115,11 +115,11 @@ typedef struct _IO_STACK_LOCATION {
 	PVOID CompletionRoutine;
 	PVOID Context;
 } IO_STACK_LOCATION, *PIO_STACK_LOCATION;
-C_ASSERT(sizeof(IO_STACK_LOCATION) == 0x48);
-ASSERT_OFFSET(IO_STACK_LOCATION, Parameters, 0x08);
-ASSERT_OFFSET(IO_STACK_LOCATION, DeviceObject, 0x28);
+C_ASSERT(sizeof(IO_STACK_LOCATION) == NT_CPU(0x24, 0x48));
+ASSERT_OFFSET(IO_STACK_LOCATION, Parameters, NT_CPU(4, 8));
+ASSERT_OFFSET(IO_STACK_LOCATION, DeviceObject, NT_CPU(0x14, 0x28));
 
-typedef struct __attribute__((aligned(16))) _IRP {
+typedef struct __attribute__((aligned(NT_CPU(8, 16)))) _IRP {
 	SHORT Type;
 	USHORT Size;
 	PVOID MdlAddress;
@@ -131,21 +131,21 @@ typedef struct __attribute__((aligned(16))) _IRP {
 	BOOLEAN PendingReturned;
 	CHAR StackCount;
 	CHAR CurrentLocation;
-	UCHAR Reserved044[0x70 - 0x44];
+	UCHAR Reserved044[NT_CPU(0x3C - 0x24, 0x70 - 0x44)];
 	PVOID UserBuffer;
-	UCHAR Tail[0x40];
+	UCHAR Tail[NT_CPU(0x20, 0x40)];
 	PIO_STACK_LOCATION CurrentStackLocation; /* NT: Tail.Overlay.CurrentStackLocation */
 	PVOID OriginalFileObject;
 	PVOID TailFill;
 } IRP, *PIRP;
-ASSERT_OFFSET(IRP, MdlAddress, 0x08);
-ASSERT_OFFSET(IRP, ThreadListEntry, 0x20);
-ASSERT_OFFSET(IRP, IoStatus, 0x30);
-ASSERT_OFFSET(IRP, StackCount, 0x42);
-ASSERT_OFFSET(IRP, CurrentLocation, 0x43);
-ASSERT_OFFSET(IRP, UserBuffer, 0x70);
-ASSERT_OFFSET(IRP, Tail, 0x78);
-ASSERT_OFFSET(IRP, CurrentStackLocation, 0xB8);
+ASSERT_OFFSET(IRP, MdlAddress, NT_CPU(4, 8));
+ASSERT_OFFSET(IRP, ThreadListEntry, NT_CPU(0x10, 0x20));
+ASSERT_OFFSET(IRP, IoStatus, NT_CPU(0x18, 0x30));
+ASSERT_OFFSET(IRP, StackCount, NT_CPU(0x22, 0x42));
+ASSERT_OFFSET(IRP, CurrentLocation, NT_CPU(0x23, 0x43));
+ASSERT_OFFSET(IRP, UserBuffer, NT_CPU(0x3C, 0x70));
+ASSERT_OFFSET(IRP, Tail, NT_CPU(0x40, 0x78));
+ASSERT_OFFSET(IRP, CurrentStackLocation, NT_CPU(0x60, 0xB8));
 
 static inline PIO_STACK_LOCATION IoGetCurrentIrpStackLocation(PIRP Irp)
 {
@@ -157,8 +157,8 @@ NTOSAPI NTSTATUS IoCreateDevice(PDRIVER_OBJECT DriverObject, ULONG DeviceExtensi
 				ULONG DeviceCharacteristics, BOOLEAN Exclusive,
 				PDEVICE_OBJECT *DeviceObject);
 NTOSAPI VOID IoDeleteDevice(PDEVICE_OBJECT DeviceObject);
-NTOSAPI NTSTATUS IofCallDriver(PDEVICE_OBJECT DeviceObject, PIRP Irp);
-NTOSAPI VOID IofCompleteRequest(PIRP Irp, CHAR PriorityBoost);
+NTOSAPI NTSTATUS FASTCALL IofCallDriver(PDEVICE_OBJECT DeviceObject, PIRP Irp);
+NTOSAPI VOID FASTCALL IofCompleteRequest(PIRP Irp, CHAR PriorityBoost);
 
 /** Load `\...\Services\NAME` = NAME.sys of the boot files and call its DriverEntry. */
 NTOSAPI NTSTATUS ZwLoadDriver(PUNICODE_STRING DriverServiceName);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processors, threads and processes of the demo kernel, at the shapes of Windows 10 2004 x64
- * (build 19041). Fields named in the facts stand at their real offsets (asserted); what lies
- * between is reserved. Fields of our own sit in reserved space and are marked "ours".
+ * Processors, threads and processes of the demo kernel. The structures whose shape differs from
+ * one processor (and release) to another are in amd64/ntke_amd64.h and x86/ntke_x86.h.
  */
 #ifndef KD_DEMO_NTKE_H
 #define KD_DEMO_NTKE_H
 
-#include "guest/demo/ntos/inc/ntamd64.h"
+#ifdef __i386__
+#include "guest/demo/ntos/x86/ntx86.h"
+#else
+#include "guest/demo/ntos/amd64/ntamd64.h"
+#endif
 
 #define MAXIMUM_PROCESSORS 8
 #define KERNEL_STACK_SIZE  0x6000u
@@ -18,9 +21,9 @@
 #define PASSIVE_LEVEL  0
 #define APC_LEVEL      1
 #define DISPATCH_LEVEL 2
-#define CLOCK_LEVEL    13
-#define IPI_LEVEL      14
-#define HIGH_LEVEL     15
+#define CLOCK_LEVEL    NT_CPU(28, 13)
+#define IPI_LEVEL      NT_CPU(29, 14)
+#define HIGH_LEVEL     NT_CPU(31, 15)
 
 struct _KTHREAD;
 struct _KPROCESS;
@@ -34,7 +37,7 @@ typedef struct _DISPATCHER_HEADER {
 	LONG SignalState;
 	LIST_ENTRY WaitListHead;
 } DISPATCHER_HEADER, *PDISPATCHER_HEADER;
-C_ASSERT(sizeof(DISPATCHER_HEADER) == 0x18);
+C_ASSERT(sizeof(DISPATCHER_HEADER) == NT_CPU(0x10, 0x18));
 
 enum _KOBJECTS {
 	EventNotificationObject = 0,
@@ -53,14 +56,27 @@ typedef struct _KTIMER {
 	LARGE_INTEGER DueTime; /* interrupt time, 100 ns */
 	LIST_ENTRY TimerListEntry;
 	struct _KDPC *Dpc;
+#ifndef __i386__
 	USHORT Processor;
 	USHORT TimerType;
+#endif
 	ULONG Period;
 } KTIMER, *PKTIMER;
-C_ASSERT(sizeof(KTIMER) == 0x40);
-ASSERT_OFFSET(KTIMER, DueTime, 0x18);
-ASSERT_OFFSET(KTIMER, Dpc, 0x30);
+C_ASSERT(sizeof(KTIMER) == NT_CPU(0x28, 0x40));
+ASSERT_OFFSET(KTIMER, DueTime, NT_CPU(0x10, 0x18));
+ASSERT_OFFSET(KTIMER, Dpc, NT_CPU(0x20, 0x30));
 
+#ifdef __i386__
+typedef struct _KWAIT_BLOCK {
+	LIST_ENTRY WaitListEntry;
+	struct _KTHREAD *Thread;
+	PVOID Object;
+	struct _KWAIT_BLOCK *NextWaitBlock;
+	USHORT WaitKey;
+	UCHAR WaitType;
+	UCHAR SpareByte; /* overlaid by KTHREAD fields, see there */
+} KWAIT_BLOCK, *PKWAIT_BLOCK;
+#else
 typedef struct _KWAIT_BLOCK {
 	LIST_ENTRY WaitListEntry;
 	UCHAR WaitType;
@@ -71,7 +87,8 @@ typedef struct _KWAIT_BLOCK {
 	PVOID Object;
 	PVOID SparePtr;
 } KWAIT_BLOCK, *PKWAIT_BLOCK;
-C_ASSERT(sizeof(KWAIT_BLOCK) == 0x30);
+#endif
+C_ASSERT(sizeof(KWAIT_BLOCK) == NT_CPU(0x18, 0x30));
 
 typedef struct _KAPC_STATE {
 	LIST_ENTRY ApcListHead[2];
@@ -80,7 +97,7 @@ typedef struct _KAPC_STATE {
 	UCHAR KernelApcPending;
 	UCHAR UserApcPendingAll;
 } KAPC_STATE, *PKAPC_STATE;
-C_ASSERT(sizeof(KAPC_STATE) == 0x30);
+C_ASSERT(sizeof(KAPC_STATE) == NT_CPU(0x18, 0x30));
 
 typedef struct _GROUP_AFFINITY {
 	ULONG_PTR Mask;
@@ -110,297 +127,25 @@ typedef enum _KWAIT_REASON {
 	WrPreempted = 32,
 } KWAIT_REASON;
 
-typedef struct _KTHREAD {
-	DISPATCHER_HEADER Header;
-	PVOID SListFaultAddress;
-	ULONG64 QuantumTarget;
-	PVOID InitialStack;
-	PVOID StackLimit;
+typedef struct _NT_TIB {
+	PVOID ExceptionList;
 	PVOID StackBase;
-	ULONG64 ThreadLock;
-	ULONG64 CycleTime;
-	ULONG CurrentRunTime;
-	ULONG ExpectedRunTime;
-	PVOID KernelStack; /* of a thread that does not run: its KSWITCH_FRAME */
-	PXSAVE_FORMAT StateSaveArea;
-	PVOID SchedulingGroup;
-	UCHAR WaitRegister;
-	UCHAR Running;
-	UCHAR Alerted[2];
-	ULONG MiscFlags;
-	ULONG ThreadFlags;
-	UCHAR Tag;
-	UCHAR SystemHeteroCpuPolicy;
-	UCHAR HeteroPolicy;
-	UCHAR Spare0;
-	ULONG SystemCallNumber;
-	ULONG ReadyTime;
-	PVOID FirstArgument;
-	PKTRAP_FRAME TrapFrame;
-	union {
-		KAPC_STATE ApcState;
-		struct {
-			UCHAR ApcStateFill[43];
-			CHAR Priority;
-			ULONG UserIdealProcessor;
-		};
-	};
-	LONG64 WaitStatus;
-	PKWAIT_BLOCK WaitBlockList;
-	LIST_ENTRY WaitListEntry; /* ours: also the link in the ready queue */
-	PVOID Queue;
-	PVOID Teb;
-	ULONG64 RelativeTimerBias;
-	KTIMER Timer;
-	union {
-		KWAIT_BLOCK WaitBlock[4];
-		struct {
-			UCHAR WaitBlockFill4[20];
-			ULONG ContextSwitches;
-		};
-		struct {
-			UCHAR WaitBlockFill5[68];
-			UCHAR State;
-			CHAR Spare13;
-			UCHAR WaitIrql;
-			CHAR WaitMode;
-		};
-		struct {
-			UCHAR WaitBlockFill6[116];
-			ULONG WaitTime;
-		};
-	};
-	PVOID Spare21;
-	LIST_ENTRY QueueListEntry;
-	ULONG NextProcessor;
-	LONG QueuePriority;
-	struct _KPROCESS *Process;
-	union {
-		GROUP_AFFINITY UserAffinity;
-		struct {
-			UCHAR UserAffinityFill[10];
-			CHAR PreviousMode;
-			CHAR BasePriority;
-			CHAR PriorityDecrement;
-			UCHAR Preempted;
-			UCHAR AdjustReason;
-			CHAR AdjustIncrement;
-		};
-	};
-	ULONG64 AffinityVersion;
-	UCHAR Reserved240[0x283 - 0x240];
-	UCHAR WaitReason;
-	UCHAR Reserved284[0x2F8 - 0x284];
-	LIST_ENTRY ThreadListEntry;
-	UCHAR Reserved308[0x3C0 - 0x308];
-	struct _KTRY_FRAME *TryFrame; /* ours: innermost ExTryCall of this thread */
-	PVOID StackAllocation;        /* ours: what MmDeleteKernelStack wants back */
-	volatile LONG
-		TerminationRequest; /* ours: the thread ends at the next return to user mode */
-	ULONG Quantum;              /* ours: clock ticks left */
-	UCHAR Reserved3D8[0x430 - 0x3D8];
-} KTHREAD, *PKTHREAD;
-C_ASSERT(sizeof(KTHREAD) == 0x430);
-ASSERT_OFFSET(KTHREAD, InitialStack, 0x28);
-ASSERT_OFFSET(KTHREAD, StackLimit, 0x30);
-ASSERT_OFFSET(KTHREAD, StackBase, 0x38);
-ASSERT_OFFSET(KTHREAD, KernelStack, 0x58);
-ASSERT_OFFSET(KTHREAD, Running, 0x71);
-ASSERT_OFFSET(KTHREAD, TrapFrame, 0x90);
-ASSERT_OFFSET(KTHREAD, ApcState.Process, 0xB8);
-ASSERT_OFFSET(KTHREAD, Priority, 0xC3);
-ASSERT_OFFSET(KTHREAD, Teb, 0xF0);
-ASSERT_OFFSET(KTHREAD, Timer, 0x100);
-ASSERT_OFFSET(KTHREAD, WaitBlock, 0x140);
-ASSERT_OFFSET(KTHREAD, ContextSwitches, 0x154);
-ASSERT_OFFSET(KTHREAD, State, 0x184);
-ASSERT_OFFSET(KTHREAD, WaitIrql, 0x186);
-ASSERT_OFFSET(KTHREAD, QueueListEntry, 0x208);
-ASSERT_OFFSET(KTHREAD, NextProcessor, 0x218);
-ASSERT_OFFSET(KTHREAD, Process, 0x220);
-ASSERT_OFFSET(KTHREAD, PreviousMode, 0x232);
-ASSERT_OFFSET(KTHREAD, WaitReason, 0x283);
-ASSERT_OFFSET(KTHREAD, ThreadListEntry, 0x2F8);
+	PVOID StackLimit;
+	PVOID SubSystemTib;
+	PVOID FiberData;
+	PVOID ArbitraryUserPointer;
+	struct _NT_TIB *Self;
+} NT_TIB, *PNT_TIB;
 
-typedef struct _KPROCESS {
-	DISPATCHER_HEADER Header;
-	LIST_ENTRY ProfileListHead;
-	ULONG64 DirectoryTableBase;
-	LIST_ENTRY ThreadListHead;
-	ULONG ProcessLock;
-	ULONG ProcessTimerDelay;
-	ULONG64 DeepFreezeStartTime;
-	UCHAR Reserved050[0x388 - 0x50];
-	ULONG64 UserDirectoryTableBase; /* no KVA shadow here: 0 */
-	UCHAR Reserved390[0x438 - 0x390];
-} KPROCESS, *PKPROCESS;
-C_ASSERT(sizeof(KPROCESS) == 0x438);
-ASSERT_OFFSET(KPROCESS, DirectoryTableBase, 0x28);
-ASSERT_OFFSET(KPROCESS, ThreadListHead, 0x30);
-ASSERT_OFFSET(KPROCESS, UserDirectoryTableBase, 0x388);
-
-typedef struct __attribute__((aligned(64))) _KPRCB {
-	ULONG MxCsr;
-	UCHAR LegacyNumber;
-	UCHAR ReservedMustBeZero;
-	BOOLEAN InterruptRequest;
-	BOOLEAN IdleHalt;
-	PKTHREAD CurrentThread;
-	PKTHREAD NextThread;
-	PKTHREAD IdleThread;
-	UCHAR NestingLevel;
-	BOOLEAN ClockOwner;
-	UCHAR PendingTickFlags;
-	UCHAR IdleState;
-	ULONG Number;
-	ULONG64 RspBase; /* kernel stack for system calls: gs:[1A8h] */
-	ULONG64 PrcbLock;
-	PVOID PriorityState;
-	CHAR CpuType;
-	CHAR CpuID;
-	USHORT CpuStep;
-	ULONG MHz;
-	ULONG64 HalReserved[8];
-	USHORT MinorVersion;
-	USHORT MajorVersion;
-	UCHAR BuildType;
-	UCHAR CpuVendor;
-	UCHAR LegacyCoresPerPhysicalProcessor;
-	UCHAR LegacyLogicalProcessorsPerCore;
-	ULONG64 TscFrequency;
-	UCHAR Reserved098[0x100 - 0x98];
-	KPROCESSOR_STATE ProcessorState;
-	UCHAR Reserved6C0[0x3000 - 0x6C0];
-	/* ours, from here to the next mark */
-	volatile ULONG IpiFrozen;         /* enum KI_FREEZE_STATE | KI_FREEZE_ACTIVE */
-	volatile ULONG RescheduleRequest; /* the next dispatch interrupt picks a new thread */
-	volatile ULONG64 InterruptCount;
-	volatile ULONG64 ClockTicks;
-	volatile ULONG64 IdleTicks;
-	volatile ULONG64 ContextSwitches;
-	volatile ULONG64 SystemCalls;
-	volatile ULONG64 PageFaults;
-	volatile ULONG Started;
-	ULONG ApicId;
-	ULONG64 FrozenDr7;
-	/* end of ours */
-	UCHAR Reserved3048[0x5938 - 0x3048];
-	PVOID DpcStack;
-	UCHAR Reserved5940[0x8598 - 0x5940];
-	CHAR VendorString[13];
-	UCHAR Reserved85A5[0x85C0 - 0x85A5];
-	PCONTEXT Context; /* = &ProcessorState.ContextFrame */
-	ULONG ContextFlagsInit;
-	UCHAR Reserved85CC[0xAF00 - 0x85CC];
-} KPRCB, *PKPRCB;
-C_ASSERT(sizeof(KPRCB) == 0xAF00);
-ASSERT_OFFSET(KPRCB, CurrentThread, 0x08);
-ASSERT_OFFSET(KPRCB, NextThread, 0x10);
-ASSERT_OFFSET(KPRCB, IdleThread, 0x18);
-ASSERT_OFFSET(KPRCB, Number, 0x24);
-ASSERT_OFFSET(KPRCB, RspBase, 0x28);
-ASSERT_OFFSET(KPRCB, MHz, 0x44);
-ASSERT_OFFSET(KPRCB, TscFrequency, 0x90);
-ASSERT_OFFSET(KPRCB, ProcessorState, 0x100);
-ASSERT_OFFSET(KPRCB, ProcessorState.ContextFrame, 0x1F0);
-ASSERT_OFFSET(KPRCB, IpiFrozen, 0x3000);
-ASSERT_OFFSET(KPRCB, Context, 0x85C0);
-
-typedef struct __attribute__((aligned(64))) _KPCR {
-	union _KGDTENTRY64 *GdtBase;
-	struct _KTSS64 *TssBase;
-	ULONG64 UserRsp; /* gs:[10h] */
-	struct _KPCR *Self;
-	struct _KPRCB *CurrentPrcb;
-	PVOID LockArray;
-	PVOID Used_Self;
-	union _KIDTENTRY64 *IdtBase;
-	ULONG64 Unused[2];
-	KIRQL Irql; /* the live value is CR8; this one is set when a CPU is frozen */
-	UCHAR SecondLevelCacheAssociativity;
-	UCHAR ObsoleteNumber;
-	UCHAR Fill0;
-	ULONG Unused0[3];
-	USHORT MajorVersion;
-	USHORT MinorVersion;
-	ULONG StallScaleFactor;
-	PVOID Unused1[3];
-	ULONG KernelReserved[15];
-	ULONG SecondLevelCacheSize;
-	ULONG HalReserved[16];
-	ULONG Unused2;
-	ULONG Fill104;
-	PVOID KdVersionBlock; /* DBGKD_GET_VERSION64, set by KD */
-	PVOID Unused3;
-	ULONG PcrAlign1[24];
-	ULONG64 Fill178;
-	KPRCB Prcb;
-} KPCR, *PKPCR;
-C_ASSERT(sizeof(KPCR) == 0xB080);
-ASSERT_OFFSET(KPCR, TssBase, 0x08);
-ASSERT_OFFSET(KPCR, UserRsp, 0x10);
-ASSERT_OFFSET(KPCR, Self, 0x18);
-ASSERT_OFFSET(KPCR, CurrentPrcb, 0x20);
-ASSERT_OFFSET(KPCR, IdtBase, 0x38);
-ASSERT_OFFSET(KPCR, Irql, 0x50);
-ASSERT_OFFSET(KPCR, MajorVersion, 0x60);
-ASSERT_OFFSET(KPCR, KdVersionBlock, 0x108);
-ASSERT_OFFSET(KPCR, Prcb, 0x180);
-
-static inline PKPCR KeGetPcr(VOID)
-{
-	PKPCR pcr;
-
-	__asm__ volatile("movq %%gs:0x18, %0" : "=r"(pcr));
-	return pcr;
-}
-
-static inline PKPRCB KeGetCurrentPrcb(VOID)
-{
-	PKPRCB prcb;
-
-	__asm__ volatile("movq %%gs:0x20, %0" : "=r"(prcb));
-	return prcb;
-}
-
-static inline PKTHREAD KeGetCurrentThread(VOID)
-{
-	PKTHREAD thread;
-
-	__asm__ volatile("movq %%gs:0x188, %0" : "=r"(thread));
-	return thread;
-}
-
-static inline ULONG KeGetCurrentProcessorNumber(VOID)
-{
-	ULONG number;
-
-	__asm__ volatile("movl %%gs:0x1A4, %0" : "=r"(number));
-	return number;
-}
+#ifdef __i386__
+#include "guest/demo/ntos/x86/ntke_x86.h"
+#else
+#include "guest/demo/ntos/amd64/ntke_amd64.h"
+#endif
 
 extern PKPRCB KiProcessorBlock[MAXIMUM_PROCESSORS];
 extern UCHAR KeNumberProcessors; /* started ones; KiProcessorBlock[0..n) are valid */
 extern ULONG KeTimeIncrement;    /* 100 ns per clock tick */
-
-/* --- IRQL: CR8 is the truth, as on every x64 ------------------------------------------------ */
-static inline KIRQL KeGetCurrentIrql(VOID)
-{
-	return (KIRQL)KiReadCr8();
-}
-
-static inline KIRQL KfRaiseIrql(KIRQL irql)
-{
-	KIRQL old = (KIRQL)KiReadCr8();
-
-	KiWriteCr8(irql);
-	return old;
-}
-
-static inline VOID KeLowerIrql(KIRQL irql)
-{
-	KiWriteCr8(irql);
-}
 
 /* --- spin locks ----------------------------------------------------------------------------- */
 typedef volatile ULONG_PTR KSPIN_LOCK, *PKSPIN_LOCK;

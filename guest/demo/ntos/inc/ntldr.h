@@ -5,6 +5,28 @@
 
 #include "guest/common/nt_base.h"
 
+#ifdef __i386__ /* NT 5.2 */
+typedef struct _KLDR_DATA_TABLE_ENTRY {
+	LIST_ENTRY InLoadOrderLinks;
+	PVOID Reserved1[2];
+	PVOID GpValue;
+	PVOID NonPagedDebugInfo;
+	PVOID DllBase;
+	PVOID EntryPoint;
+	ULONG SizeOfImage;
+	UNICODE_STRING FullDllName;
+	UNICODE_STRING BaseDllName;
+	ULONG Flags;
+	USHORT LoadCount;
+	USHORT Reserved5;
+	PVOID SectionPointer;
+	ULONG CheckSum;
+	ULONG TimeDateStamp;
+	PVOID LoadedImports;
+	PVOID PatchInformation;
+	ULONG SizeOfImageNotRounded; /* ours */
+} KLDR_DATA_TABLE_ENTRY, *PKLDR_DATA_TABLE_ENTRY;
+#else
 typedef struct _KLDR_DATA_TABLE_ENTRY {
 	LIST_ENTRY InLoadOrderLinks;
 	PVOID ExceptionTable;
@@ -28,6 +50,7 @@ typedef struct _KLDR_DATA_TABLE_ENTRY {
 	ULONG SizeOfImageNotRounded;
 	ULONG TimeDateStamp;
 } KLDR_DATA_TABLE_ENTRY, *PKLDR_DATA_TABLE_ENTRY;
+#endif
 
 typedef struct _LDR_DATA_TABLE_ENTRY {
 	LIST_ENTRY InLoadOrderLinks;
@@ -83,6 +106,21 @@ ASSERT_OFFSET(LDR_DATA_TABLE_ENTRY, BaseDllName, 0x58);
 ASSERT_OFFSET(LDR_DATA_TABLE_ENTRY, TimeDateStamp, 0x80);
 ASSERT_OFFSET(PEB_LDR_DATA, InLoadOrderModuleList, 0x10);
 C_ASSERT(sizeof(UNLOADED_DRIVERS) == 0x28);
+#elif defined(__i386__)
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, DllBase, 0x18);
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, EntryPoint, 0x1C);
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, SizeOfImage, 0x20);
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, FullDllName, 0x24);
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, BaseDllName, 0x2C);
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, Flags, 0x34);
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, LoadCount, 0x38);
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, CheckSum, 0x40);
+ASSERT_OFFSET(KLDR_DATA_TABLE_ENTRY, TimeDateStamp, 0x44);
+ASSERT_OFFSET(LDR_DATA_TABLE_ENTRY, DllBase, 0x18);
+ASSERT_OFFSET(LDR_DATA_TABLE_ENTRY, BaseDllName, 0x2C);
+ASSERT_OFFSET(LDR_DATA_TABLE_ENTRY, TimeDateStamp, 0x44);
+ASSERT_OFFSET(PEB_LDR_DATA, InLoadOrderModuleList, 0x0C);
+C_ASSERT(sizeof(UNLOADED_DRIVERS) == 0x18);
 #endif
 
 extern LIST_ENTRY PsLoadedModuleList;

@@ -22,11 +22,13 @@
 /* clang-format on */
 
 #define MM_USER_SHARED_ADDRESS 0x7FFE0000ull
-#define MM_HIGHEST_USER        0x00007FFFFFFEFFFFull
+#define MM_HIGHEST_USER        NT_CPU(0x7FFEFFFFu, 0x00007FFFFFFEFFFFull)
+#define MM_SYSTEM_RANGE_START  NT_CPU(0x80000000u, 0xFFFF800000000000ull)
+#define MM_USER_PROBE          NT_CPU(0x7FFF0000u, 0x00007FFFFFFF0000ull)
 
 typedef enum _POOL_TYPE { NonPagedPool = 0, NonPagedPoolNx = 512 } POOL_TYPE;
 
-/* What stands before every pool block, 16 bytes as on every x64. */
+/* What stands before every pool block: 16 bytes as on every x64 (NT x86 has 8). */
 typedef struct _POOL_HEADER {
 	USHORT PreviousSize : 8;
 	USHORT PoolIndex : 8;
@@ -73,19 +75,47 @@ static inline PVOID MmWindow(ULONG64 Physical)
 	return (PVOID)(ULONG_PTR)(KSEG_PHYSICAL + Physical);
 }
 
-/* --- mm_pte.c: page tables ------------------------------------------------------------------ */
-/** Map one page; makes missing tables. FALSE: out of memory. */
-BOOLEAN MmMapPage(ULONG64 Pml4, ULONG64 Va, ULONG64 Pa, ULONG64 Flags);
-/** The entry that maps Va (level 1, or large), NULL if none. */
-PULONG64 MmFindPte(ULONG64 Pml4, ULONG64 Va, PULONG64 PageSize);
-VOID MmUnmapPage(ULONG64 Pml4, ULONG64 Va);
-/** A page table with the kernel half of every process. 0: out of memory. */
+/* --- the processor's paging: amd64/paging_amd64.c, x86/paging_x86.c -------------------------- */
+/* The levels of the tables, [0] the lowest one. */
+typedef struct _MM_PAGING {
+	ULONG Levels;
+	ULONG EntrySize; /* 4 or 8 */
+	ULONG64 Mask;    /* bits an entry has: without NX where the processor has none */
+	struct {
+		UCHAR Shift;
+		USHORT Entries;
+	} Level[4];
+} MM_PAGING;
+extern MM_PAGING MmPaging;
+
+#ifdef __i386__
+/** MmPaging by what the loader chose; on the first processor, before KD starts. */
+VOID MiChoosePaging(VOID);
+#endif
+/** Drop the loader's identity map; make the tables every process shares. */
+VOID MiPrepareKernelSpace(VOID);
+/** Map one LARGE_PAGE_SIZE of pool. FALSE: out of memory. */
+BOOLEAN MiMapPool(ULONG64 Va, ULONG64 Pa);
+/** A top-level table with the kernel half of every process. 0: out of memory. */
 ULONG64 MmCreateAddressSpace(VOID);
 /** Frees the user half: tables, and pages whose entries carry no PTE_SHARED mark. */
-VOID MmDeleteAddressSpace(ULONG64 Pml4);
+VOID MmDeleteAddressSpace(ULONG64 Root);
+/** An address as the processor compares it: FALSE if there is no such one. */
+BOOLEAN MmIsAddress(ULONG64 Va);
+
+/* --- mm_pte.c: page tables; entries are 64 bits wide here, whatever they are in memory -------- */
+/** Map one page; makes missing tables. FALSE: out of memory. */
+BOOLEAN MmMapPage(ULONG64 Root, ULONG64 Va, ULONG64 Pa, ULONG64 Flags);
+/** The entry that maps Va (level 1, or large), 0 if none. */
+ULONG64 MmGetPte(ULONG64 Root, ULONG64 Va, PULONG64 PageSize);
+/** Change the entry that maps Va; there is one. The processor's translation is dropped. */
+VOID MmSetPte(ULONG64 Root, ULONG64 Va, ULONG64 Pte);
+VOID MmUnmapPage(ULONG64 Root, ULONG64 Va);
+/** Free the tables of the first Entries entries of a top-level table, and that table itself. */
+VOID MiDeleteTables(ULONG64 Root, ULONG Entries);
 #define PTE_SHARED 0x200ull /* software bit: the frame belongs to an image or to the kernel */
 extern ULONG64 MmSystemPageTable;
-extern PMMPTE MmPteBase; /* the self map: every PTE of the current address space */
+extern PVOID MmPteBase; /* the self map: every PTE of the current address space */
 LARGE_INTEGER MmGetPhysicalAddress(PVOID Va);
 
 /* --- mm_sysva.c: system PTEs ---------------------------------------------------------------- */
@@ -130,7 +160,7 @@ NTSTATUS MmAllocateUserMemory(PEPROCESS Process, ULONG64 Va, SIZE_T Size);
 /** Write into a process's address space through the physical window. */
 NTSTATUS MmCopyToProcess(PEPROCESS Process, ULONG64 Va, const VOID *Data, SIZE_T Size);
 
-ULONG MmAccessFault(PKTRAP_FRAME TrapFrame);
+ULONG MmAccessFault(PKTRAP_FRAME TrapFrame, ULONG_PTR FaultAddress);
 /** Copy from user addresses of the current process. */
 NTSTATUS MmCopyFromUser(PVOID To, ULONG64 From, SIZE_T Size);
 

@@ -1,87 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Processes, threads and what user mode sees of them (PEB, TEB), at Windows 10 2004 x64 shapes.
- */
+/* Processes, threads and what user mode sees of them (PEB, TEB). */
 #ifndef KD_DEMO_NTPS_H
 #define KD_DEMO_NTPS_H
 
 #include "guest/demo/ntos/inc/ntke.h"
 #include "guest/demo/ntos/inc/ntldr.h"
 
-typedef struct _EPROCESS {
-	KPROCESS Pcb;
-	ULONG64 ProcessLock;
-	HANDLE UniqueProcessId;
-	LIST_ENTRY ActiveProcessLinks;
-	ULONG64 RundownProtect;
-	ULONG Flags2;
-	ULONG Flags;
-	LARGE_INTEGER CreateTime;
-	UCHAR Reserved470[0x4B8 - 0x470];
-	ULONG64 Token;
-	UCHAR Reserved4C0[0x520 - 0x4C0];
-	PVOID SectionBaseAddress;
-	UCHAR Reserved528[0x540 - 0x528];
-	HANDLE InheritedFromUniqueProcessId;
-	UCHAR Reserved548[0x550 - 0x548];
-	struct _PEB *Peb;
-	UCHAR Reserved558[0x570 - 0x558];
-	PVOID ObjectTable;
-	PVOID DebugPort;
-	UCHAR Reserved580[0x5A8 - 0x580];
-	CHAR ImageFileName[15];
-	UCHAR PriorityClass;
-	UCHAR Reserved5B8[0x5E0 - 0x5B8];
-	LIST_ENTRY ThreadListHead;
-	ULONG ActiveThreads;
-	UCHAR Reserved5F4[0x7D4 - 0x5F4];
-	NTSTATUS ExitStatus;
-	PVOID VadRoot;
-	UCHAR Reserved7E0[0x840 - 0x7E0];
-	LARGE_INTEGER ExitTime;
-	UCHAR Reserved848[0xA00 - 0x848];
-	ULONG64 UserImageNext; /* ours: next free image address of this process */
-	UCHAR ReservedA08[0xA40 - 0xA08];
-} EPROCESS, *PEPROCESS;
-C_ASSERT(sizeof(EPROCESS) == 0xA40);
-ASSERT_OFFSET(EPROCESS, UniqueProcessId, 0x440);
-ASSERT_OFFSET(EPROCESS, ActiveProcessLinks, 0x448);
-ASSERT_OFFSET(EPROCESS, Token, 0x4B8);
-ASSERT_OFFSET(EPROCESS, InheritedFromUniqueProcessId, 0x540);
-ASSERT_OFFSET(EPROCESS, Peb, 0x550);
-ASSERT_OFFSET(EPROCESS, ImageFileName, 0x5A8);
-ASSERT_OFFSET(EPROCESS, ThreadListHead, 0x5E0);
-ASSERT_OFFSET(EPROCESS, VadRoot, 0x7D8);
-
 typedef VOID(NTAPI *PKSTART_ROUTINE)(PVOID StartContext);
-
-typedef struct _ETHREAD {
-	KTHREAD Tcb;
-	LARGE_INTEGER CreateTime;
-	LARGE_INTEGER ExitTime;
-	UCHAR Reserved440[0x450 - 0x440];
-	PVOID StartAddress;
-	UCHAR Reserved458[0x478 - 0x458];
-	CLIENT_ID Cid;
-	UCHAR Reserved488[0x4B0 - 0x488];
-	LIST_ENTRY IrpList;
-	UCHAR Reserved4C0[0x4D0 - 0x4C0];
-	PVOID Win32StartAddress;
-	PVOID LegacyPowerObject;
-	UCHAR Reserved4E0[0x4E8 - 0x4E0];
-	LIST_ENTRY ThreadListEntry;
-	UCHAR Reserved4F8[0x7FC - 0x4F8];
-	NTSTATUS ExitStatus;
-	PVOID StartContext;    /* ours */
-	LIST_ENTRY ReaperLink; /* ours: threads waiting to be freed */
-	UCHAR Reserved818[0x898 - 0x818];
-} ETHREAD, *PETHREAD;
-C_ASSERT(sizeof(ETHREAD) == 0x898);
-ASSERT_OFFSET(ETHREAD, StartAddress, 0x450);
-ASSERT_OFFSET(ETHREAD, Cid, 0x478);
-ASSERT_OFFSET(ETHREAD, IrpList, 0x4B0);
-ASSERT_OFFSET(ETHREAD, Win32StartAddress, 0x4D0);
-ASSERT_OFFSET(ETHREAD, ThreadListEntry, 0x4E8);
 
 typedef struct _CURDIR {
 	UNICODE_STRING DosPath;
@@ -104,60 +29,14 @@ typedef struct _RTL_USER_PROCESS_PARAMETERS {
 	UNICODE_STRING CommandLine;
 	PVOID Environment;
 } RTL_USER_PROCESS_PARAMETERS, *PRTL_USER_PROCESS_PARAMETERS;
-ASSERT_OFFSET(RTL_USER_PROCESS_PARAMETERS, ImagePathName, 0x60);
-ASSERT_OFFSET(RTL_USER_PROCESS_PARAMETERS, CommandLine, 0x70);
+ASSERT_OFFSET(RTL_USER_PROCESS_PARAMETERS, ImagePathName, NT_CPU(0x38, 0x60));
+ASSERT_OFFSET(RTL_USER_PROCESS_PARAMETERS, CommandLine, NT_CPU(0x40, 0x70));
 
-typedef struct _PEB {
-	UCHAR InheritedAddressSpace;
-	UCHAR ReadImageFileExecOptions;
-	UCHAR BeingDebugged;
-	UCHAR BitField;
-	UCHAR Padding0[4];
-	PVOID Mutant;
-	PVOID ImageBaseAddress;
-	PPEB_LDR_DATA Ldr;
-	PRTL_USER_PROCESS_PARAMETERS ProcessParameters;
-	PVOID SubSystemData;
-	PVOID ProcessHeap;
-	UCHAR Reserved038[0xB8 - 0x38];
-	ULONG NumberOfProcessors;
-	ULONG NtGlobalFlag;
-	UCHAR Reserved0C0[0x118 - 0xC0];
-	ULONG OSMajorVersion;
-	ULONG OSMinorVersion;
-	USHORT OSBuildNumber;
-	USHORT OSCSDVersion;
-	ULONG OSPlatformId;
-	UCHAR Reserved128[0x7C8 - 0x128];
-} PEB, *PPEB;
-ASSERT_OFFSET(PEB, ImageBaseAddress, 0x10);
-ASSERT_OFFSET(PEB, Ldr, 0x18);
-ASSERT_OFFSET(PEB, ProcessParameters, 0x20);
-ASSERT_OFFSET(PEB, OSMajorVersion, 0x118);
-
-typedef struct _NT_TIB {
-	PVOID ExceptionList;
-	PVOID StackBase;
-	PVOID StackLimit;
-	PVOID SubSystemTib;
-	PVOID FiberData;
-	PVOID ArbitraryUserPointer;
-	struct _NT_TIB *Self;
-} NT_TIB, *PNT_TIB;
-
-typedef struct _TEB {
-	NT_TIB NtTib;
-	PVOID EnvironmentPointer;
-	CLIENT_ID ClientId;
-	PVOID ActiveRpcHandle;
-	PVOID ThreadLocalStoragePointer;
-	PPEB ProcessEnvironmentBlock;
-	ULONG LastErrorValue;
-	ULONG CountOfOwnedCriticalSections;
-	UCHAR Reserved070[0x1838 - 0x70];
-} TEB, *PTEB;
-ASSERT_OFFSET(TEB, ClientId, 0x40);
-ASSERT_OFFSET(TEB, ProcessEnvironmentBlock, 0x60);
+#ifdef __i386__
+#include "guest/demo/ntos/x86/ntps_x86.h"
+#else
+#include "guest/demo/ntos/amd64/ntps_amd64.h"
+#endif
 
 extern LIST_ENTRY PsActiveProcessHead;
 extern PEPROCESS PsInitialSystemProcess;

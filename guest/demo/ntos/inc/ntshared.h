@@ -37,7 +37,10 @@ typedef struct _KUSER_SHARED_DATA {
 	UCHAR KdDebuggerEnabled;
 	UCHAR Reserved2D5[0x2E8 - 0x2D5];
 	ULONG NumberOfPhysicalPages;
-	UCHAR Reserved2EC[0x320 - 0x2EC];
+	UCHAR Reserved2EC[0x300 - 0x2EC];
+	ULONG SystemCall;       /* x86: where ntdll goes for a system call */
+	ULONG SystemCallReturn; /* x86: where SYSEXIT comes back to */
+	UCHAR Reserved308[0x320 - 0x308];
 	union {
 		KSYSTEM_TIME TickCount;
 		ULONG64 TickCountQuad;
@@ -55,6 +58,7 @@ ASSERT_OFFSET(KUSER_SHARED_DATA, NtMajorVersion, 0x26C);
 ASSERT_OFFSET(KUSER_SHARED_DATA, SuiteMask, 0x2D0);
 ASSERT_OFFSET(KUSER_SHARED_DATA, KdDebuggerEnabled, 0x2D4);
 ASSERT_OFFSET(KUSER_SHARED_DATA, NumberOfPhysicalPages, 0x2E8);
+ASSERT_OFFSET(KUSER_SHARED_DATA, SystemCall, 0x300);
 ASSERT_OFFSET(KUSER_SHARED_DATA, TickCount, 0x320);
 
 #define KI_USER_SHARED_DATA ((volatile KUSER_SHARED_DATA *)KSEG_USER_SHARED)

@@ -13,11 +13,11 @@
 #include "guest/demo/ntos/inc/rtl.h"
 
 PLOADER_PARAMETER_BLOCK KeLoaderBlock;
-ULONG NtBuildNumber = 19041;
+ULONG NtBuildNumber = NT_BUILD;
 ULONG NtGlobalFlag;
 /* The mapping slots stay 0 until the memory manager runs, as on a real x64. */
 HAL_PRIVATE_DISPATCH HalPrivateDispatchTable = { [HAL_PRIVATE_VERSION] = 21 };
-const CHAR NtBuildLab[] = "19041.1.amd64fre.openkd_demo.000000-0000";
+const CHAR NtBuildLab[] = NT_BUILD_LAB;
 
 INIT_FUNCTION static VOID fill_shared_data(VOID)
 {
@@ -26,11 +26,12 @@ INIT_FUNCTION static VOID fill_shared_data(VOID)
 
 	for (ULONG i = 0; i < RTL_NUMBER_OF(root); i++)
 		shared->NtSystemRoot[i] = root[i];
-	shared->NtBuildNumber = NtBuildNumber;
+	shared->NtBuildNumber = NtBuildNumber; /* Windows 10 and later */
 	shared->NtProductType = 1;
 	shared->ProductTypeIsValid = TRUE;
-	shared->NativeProcessorArchitecture = 9;
-	shared->NtMajorVersion = 10;
+	shared->NativeProcessorArchitecture = NT_CPU(0, 9);
+	shared->NtMajorVersion = NT_MAJOR_VERSION;
+	shared->NtMinorVersion = NT_MINOR_VERSION;
 	shared->NumberOfPhysicalPages = (ULONG)MmNumberOfPhysicalPages;
 	shared->TickCountMultiplier = (ULONG)(((ULONG64)KeTimeIncrement << 24) / 10000);
 	shared->ActiveProcessorCount = 1;
@@ -98,12 +99,12 @@ VOID KiInitializeKernel(PLOADER_PARAMETER_BLOCK LoaderBlock)
 	KiInitializeBootProcessor();
 	KfRaiseIrql(HIGH_LEVEL);
 	PsInitializeSystem();
-	PsInitializeIdleThread(&KiInitialPCR.Prcb, (PVOID)LoaderBlock->KernelStack,
-			       LoaderBlock->KernelStackSize);
+	PsInitializeIdleThread(KiPrcbOf(&KiInitialPCR), (PVOID)LoaderBlock->KernelStack,
+			       LoaderBlock->Extension->boot_stack_size);
 	MiInitializeLoadedModuleList(LoaderBlock);
 	HalInitSystem(0, LoaderBlock);
-	RtlLog("OpenKD demo guest, NT 10.0 build %u, options: %s\n", NtBuildNumber,
-	       LoaderBlock->LoadOptions);
+	RtlLog("OpenKD demo guest, NT %u.%u build %u " NT_MACHINE_NAME ", options: %s\n",
+	       NT_MAJOR_VERSION, NT_MINOR_VERSION, NtBuildNumber, LoaderBlock->LoadOptions);
 	PsBootTime = read_boot_time();
 	KdInitSystem(0, LoaderBlock);
 	MmInitSystem(LoaderBlock);
@@ -113,7 +114,7 @@ VOID KiInitializeKernel(PLOADER_PARAMETER_BLOCK LoaderBlock)
 		KeBugCheckEx(0x32, 0, 0, 0, 0); /* PHASE1_INITIALIZATION_FAILED */
 	/* Nothing can interrupt us yet: give the processor away once, by hand. */
 	KiLockDispatcher();
-	KiInitialPCR.Prcb.CurrentThread->State = Ready;
+	KiPrcbOf(&KiInitialPCR)->CurrentThread->State = Ready;
 	KiSwapThread();
 	KiUnlockDispatcher(PASSIVE_LEVEL);
 	KiStartIdle((PVOID)LoaderBlock->KernelStack, KiIdleLoop);

@@ -104,7 +104,7 @@ static PDEVICE_OBJECT find_device(const UNICODE_STRING *name)
 	return found;
 }
 
-NTSTATUS IofCallDriver(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+NTSTATUS FASTCALL IofCallDriver(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 {
 	PIO_STACK_LOCATION stack;
 
@@ -116,7 +116,7 @@ NTSTATUS IofCallDriver(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 }
 
 /** All requests here are synchronous: the issuer reads IoStatus after IofCallDriver. */
-VOID IofCompleteRequest(PIRP Irp, CHAR PriorityBoost)
+VOID FASTCALL IofCompleteRequest(PIRP Irp, CHAR PriorityBoost)
 {
 	Irp->CurrentLocation++;
 	Irp->CurrentStackLocation++;

@@ -34,7 +34,10 @@ typedef struct _DBGKD_GET_VERSION64 {
 C_ASSERT(sizeof(DBGKD_GET_VERSION64) == KD_W_SIZE_version);
 
 typedef struct _DBGKD_DEBUG_DATA_HEADER64 {
-	LIST_ENTRY List;
+	LIST_ENTRY List; /* native links in the space of two 64-bit ones */
+#ifdef __i386__
+	ULONG ListFill[2];
+#endif
 	ULONG OwnerTag;
 	ULONG Size;
 } DBGKD_DEBUG_DATA_HEADER64;

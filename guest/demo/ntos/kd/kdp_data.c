@@ -7,7 +7,7 @@
 
 #include "guest/demo/ntos/inc/ntmm.h"
 
-enum { KDBG_SIZE = 0x380 };
+enum { KDBG_SIZE = NT_CPU(0x318, 0x380) }; /* Server 2003, Windows 10 1809 */
 
 /* The block field by field from core/wire/kdbg.def: each stands at the offset it says. */
 typedef ULONG64 KDBG_U8;
@@ -37,11 +37,12 @@ extern CHAR KdPrintDefaultCircularBuffer[];
 extern PCHAR KdPrintCircularBuffer, KdPrintWritePointer;
 extern ULONG KdPrintBufferSize, KdPrintRolloverCount;
 
-#define ADDRESS(x) ((ULONG64)(ULONG_PTR) & (x))
+#define ADDRESS(x)  ((ULONG64)(ULONG_PTR) & (x))
+#define EXTENDED(p) ((ULONG64)(LONG64)(LONG_PTR)(p)) /* as GetVersion has it; KDBG does not */
 
 static VOID fill_lists_and_variables(KDDEBUGGER_DATA64 *d)
 {
-	d->KernBase = KdVersionBlock.KernBase;
+	d->KernBase = (ULONG_PTR)KdVersionBlock.KernBase;
 	d->BreakpointWithStatus = (ULONG64)(ULONG_PTR)RtlpBreakWithStatusInstruction;
 	d->PsLoadedModuleList = ADDRESS(PsLoadedModuleList);
 	d->PsActiveProcessHead = ADDRESS(PsActiveProcessHead);
@@ -67,8 +68,8 @@ static VOID fill_lists_and_variables(KDDEBUGGER_DATA64 *d)
 	d->MmUnloadedDrivers = ADDRESS(MmUnloadedDrivers);
 	d->MmLastUnloadedDriver = ADDRESS(MmLastUnloadedDriver);
 	d->KeLoaderBlock = ADDRESS(KeLoaderBlock);
-	d->PaeEnabled = 1;
-	d->PteBase = KSEG_SELF_MAP;
+	d->PaeEnabled = MmPaging.EntrySize == 8;
+	d->PteBase = NT_CPU(0, KSEG_SELF_MAP);
 }
 
 static VOID fill_thread_and_process(KDDEBUGGER_DATA64 *d)
@@ -94,9 +95,6 @@ static VOID fill_thread_and_process(KDDEBUGGER_DATA64 *d)
 static VOID fill_processor(KDDEBUGGER_DATA64 *d)
 {
 	d->SizePcr = sizeof(KPCR);
-	d->OffsetPcrSelfPcr = FIELD_OFFSET(KPCR, Self);
-	d->OffsetPcrCurrentPrcb = FIELD_OFFSET(KPCR, CurrentPrcb);
-	d->OffsetPcrContainedPrcb = FIELD_OFFSET(KPCR, Prcb);
 	d->SizePrcb = sizeof(KPRCB);
 	d->OffsetPrcbCurrentThread = FIELD_OFFSET(KPRCB, CurrentThread);
 	d->OffsetPrcbIdleThread = FIELD_OFFSET(KPRCB, IdleThread);
@@ -108,6 +106,25 @@ static VOID fill_processor(KDDEBUGGER_DATA64 *d)
 	d->OffsetPrcbProcStateContext = FIELD_OFFSET(KPRCB, ProcessorState.ContextFrame);
 	d->OffsetPrcbProcStateSpecialReg = FIELD_OFFSET(KPRCB, ProcessorState.SpecialRegisters);
 	d->OffsetPrcbContext = FIELD_OFFSET(KPRCB, Context);
+}
+
+static VOID fill_pcr_and_selectors(KDDEBUGGER_DATA64 *d)
+{
+#ifdef __i386__
+	d->OffsetPcrSelfPcr = FIELD_OFFSET(KPCR, SelfPcr);
+	d->OffsetPcrCurrentPrcb = FIELD_OFFSET(KPCR, Prcb);
+	d->OffsetPcrContainedPrcb = FIELD_OFFSET(KPCR, PrcbData);
+	d->GdtR0Code = KGDT_R0_CODE;
+	d->GdtR0Data = KGDT_R0_DATA;
+	d->GdtR0Pcr = KGDT_R0_PCR;
+	d->GdtR3Code = KGDT_R3_CODE | RPL_MASK;
+	d->GdtR3Data = KGDT_R3_DATA | RPL_MASK;
+	d->GdtR3Teb = KGDT_R3_TEB | RPL_MASK;
+	d->GdtTss = KGDT_TSS;
+#else
+	d->OffsetPcrSelfPcr = FIELD_OFFSET(KPCR, Self);
+	d->OffsetPcrCurrentPrcb = FIELD_OFFSET(KPCR, CurrentPrcb);
+	d->OffsetPcrContainedPrcb = FIELD_OFFSET(KPCR, Prcb);
 	d->GdtR0Code = KGDT64_R0_CODE;
 	d->GdtR0Data = KGDT64_R0_DATA;
 	d->GdtR3Code = KGDT64_R3_CODE;
@@ -115,6 +132,7 @@ static VOID fill_processor(KDDEBUGGER_DATA64 *d)
 	d->GdtTss = KGDT64_SYS_TSS;
 	d->Gdt64R3CmCode = KGDT64_R3_CMCODE;
 	d->Gdt64R3CmTeb = KGDT64_R3_CMTEB;
+#endif
 }
 
 static VOID fill_version(ULONG64 KernBase)
@@ -122,19 +140,19 @@ static VOID fill_version(ULONG64 KernBase)
 	KdVersionBlock.MajorVersion = 0x000F; /* free build of NT */
 	KdVersionBlock.MinorVersion = (USHORT)NtBuildNumber;
 	KdVersionBlock.ProtocolVersion = 6;
-	KdVersionBlock.KdSecondaryVersion = 2; /* the AMD64 CONTEXT of 1232 bytes */
-	KdVersionBlock.MachineType = KD_MACHINE_AMD64;
+	KdVersionBlock.KdSecondaryVersion = NT_CPU(0, 2); /* 2: the AMD64 CONTEXT of 1232 bytes */
+	KdVersionBlock.MachineType = NT_CPU(KD_MACHINE_X86, KD_MACHINE_AMD64);
 	KdVersionBlock.MaxPacketType = 12;
 	KdVersionBlock.MaxStateChange = 3;
-	KdVersionBlock.MaxManipulate = KD_MAX_API_10;
+	KdVersionBlock.MaxManipulate = NT_CPU(KD_MAX_API_8, KD_MAX_API_10);
 	KdVersionBlock.KernBase = KernBase;
-	KdVersionBlock.PsLoadedModuleList = ADDRESS(PsLoadedModuleList);
-	KdVersionBlock.DebuggerDataList = ADDRESS(KdpDebuggerDataListHead);
+	KdVersionBlock.PsLoadedModuleList = EXTENDED(&PsLoadedModuleList);
+	KdVersionBlock.DebuggerDataList = EXTENDED(&KdpDebuggerDataListHead);
 }
 
 VOID KdpUpdateVersion(VOID)
 {
-	KdVersionBlock.Flags = KD_VERSION_DATA | KD_VERSION_PTR64;
+	KdVersionBlock.Flags = KD_VERSION_DATA | NT_CPU(0, KD_VERSION_PTR64);
 	if (KeNumberProcessors > 1)
 		KdVersionBlock.Flags |= KD_VERSION_MP;
 	kd_w_version_decode(&KdpWireVersion, (const uint8_t *)&KdVersionBlock);
@@ -146,7 +164,7 @@ VOID KdpInitializeData(VOID)
 							  KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
 	KDDEBUGGER_DATA64 *d = &KdDebuggerDataBlock;
 
-	fill_version((ULONG64)(ULONG_PTR)kernel->DllBase);
+	fill_version(EXTENDED(kernel->DllBase));
 	KdpUpdateVersion();
 	KeGetPcr()->KdVersionBlock = &KdVersionBlock;
 
@@ -157,4 +175,5 @@ VOID KdpInitializeData(VOID)
 	fill_lists_and_variables(d);
 	fill_thread_and_process(d);
 	fill_processor(d);
+	fill_pcr_and_selectors(d);
 }

@@ -82,43 +82,42 @@ static uint64_t get_pointer(void *user, uint16_t processor, enum kd_target_point
 	PKPRCB prcb = KiProcessorBlock[processor];
 
 	switch (which) {
-	case KD_TARGET_KPCR: return (ULONG_PTR)CONTAINING_RECORD(prcb, KPCR, Prcb);
+	case KD_TARGET_KPCR: return (ULONG_PTR)KiPcrOf(prcb);
 	case KD_TARGET_KPRCB: return (ULONG_PTR)prcb;
 	default: return (ULONG_PTR)prcb->CurrentThread;
 	}
 }
 
-static PULONG64 find_pte(uint64_t address, PULONG64 size)
+static ULONG64 find_pte(uint64_t address, PULONG64 size)
 {
-	if ((LONG64)(address << 16) >> 16 != (LONG64)address)
-		return NULL;
-	return MmFindPte(KiReadCr3() & PTE_FRAME, address, size);
+	return MmIsAddress(address) ? MmGetPte(KiReadCr3() & PTE_FRAME, (ULONG_PTR)address, size)
+				    : 0;
 }
 
 static bool translate(void *user, uint64_t address, uint64_t *physical_ret)
 {
 	ULONG64 size;
-	const ULONG64 *pte = find_pte(address, &size);
+	ULONG64 pte = find_pte(address, &size);
 
 	if (!pte)
 		return false;
-	*physical_ret = (*pte & PTE_FRAME & ~(size - 1)) | (address & (size - 1));
+	*physical_ret = (pte & PTE_FRAME & ~(size - 1)) | (address & (size - 1));
 	return MmIsRam(*physical_ret);
 }
 
 static bool query_memory(void *user, uint64_t address, uint32_t *space_ret, uint32_t *flags_ret)
 {
 	ULONG64 size;
-	const ULONG64 *pte = find_pte(address, &size);
+	ULONG64 pte = find_pte(address, &size);
 
 	if (!pte)
 		return false;
-	*space_ret = address >= MmSystemRangeStart ? KD_TARGET_MEMORY_KERNEL
-						   : KD_TARGET_MEMORY_PROCESS;
+	*space_ret = (ULONG_PTR)address >= MmSystemRangeStart ? KD_TARGET_MEMORY_KERNEL
+							      : KD_TARGET_MEMORY_PROCESS;
 	*flags_ret = KD_TARGET_MEMORY_READ | KD_TARGET_MEMORY_FIXED; /* nothing is ever paged */
-	if (*pte & PTE_WRITE)
+	if (pte & PTE_WRITE)
 		*flags_ret |= KD_TARGET_MEMORY_WRITE;
-	if (!(*pte & PTE_NX))
+	if (!(pte & PTE_NX))
 		*flags_ret |= KD_TARGET_MEMORY_EXECUTE;
 	return true;
 }

@@ -172,7 +172,7 @@ VOID KdSwitchProcessor(PCONTEXT Context)
 	const struct kdp_report wake = {
 		.kind = KDP_EXCEPTION,
 		.exception = { .code = (uint32_t)STATUS_WAKE_SYSTEM_DEBUGGER,
-			       .address = Context->Rip,
+			       .address = CONTEXT_PC(Context),
 			       .first_chance = 1 },
 	};
 	struct kd_target_action action = { 0 };

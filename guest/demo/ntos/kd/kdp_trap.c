@@ -23,8 +23,9 @@ static ULONG min_ulong(ULONG64 a, ULONG b)
 static NTSTATUS service_print(PCONTEXT context, KPROCESSOR_MODE mode)
 {
 	static CHAR text[KDP_PRINT_MAX];
-	const ULONG length = capture(text, context->Rcx,
-				     min_ulong((USHORT)context->Rdx, sizeof(text)));
+	const ULONG length = capture(
+		text, KiDebugServiceArgument(context, 1),
+		min_ulong((USHORT)KiDebugServiceArgument(context, 2), sizeof(text)));
 
 	/* The kernel's own prints are in the buffer already: see DbgPrintEx. */
 	if (mode == UserMode)
@@ -38,14 +39,16 @@ static NTSTATUS service_print(PCONTEXT context, KPROCESSOR_MODE mode)
 static NTSTATUS service_prompt(PCONTEXT context, KPROCESSOR_MODE mode)
 {
 	static CHAR prompt[KDP_PRINT_MAX], answer[KDP_ANSWER_MAX];
-	const ULONG length = capture(prompt, context->Rcx,
-				     min_ulong((USHORT)context->Rdx, sizeof(prompt)));
+	const ULONG length = capture(
+		prompt, KiDebugServiceArgument(context, 1),
+		min_ulong((USHORT)KiDebugServiceArgument(context, 2), sizeof(prompt)));
 	ULONG n, copied = 0;
 
 	if (KdDebuggerNotPresent)
 		return 0;
-	n = KdpPromptString(prompt, length, answer, min_ulong((USHORT)context->R9, sizeof(answer)));
-	MmDbgCopyMemory(context->R8, answer, n, MMDBG_COPY_WRITE, &copied);
+	n = KdpPromptString(prompt, length, answer,
+			    min_ulong((USHORT)KiDebugServiceArgument(context, 4), sizeof(answer)));
+	MmDbgCopyMemory(KiDebugServiceArgument(context, 3), answer, n, MMDBG_COPY_WRITE, &copied);
 	return (NTSTATUS)copied;
 }
 
@@ -69,7 +72,8 @@ static NTSTATUS service_symbols(PCONTEXT context, bool is_unload)
 	static struct kdp_report report;
 	KD_SYMBOLS_INFO info;
 
-	if (KdDebuggerNotPresent || capture(&info, context->Rdx, sizeof(info)) != sizeof(info))
+	if (KdDebuggerNotPresent ||
+	    capture(&info, KiDebugServiceArgument(context, 2), sizeof(info)) != sizeof(info))
 		return STATUS_SUCCESS;
 	report = (struct kdp_report){
 		.kind = KDP_SYMBOLS,
@@ -78,7 +82,7 @@ static NTSTATUS service_symbols(PCONTEXT context, bool is_unload)
 			     .checksum = info.CheckSum,
 			     .size_of_image = info.SizeOfImage,
 			     .unload = is_unload },
-		.text = { capture_string(context->Rcx, 0) },
+		.text = { capture_string(KiDebugServiceArgument(context, 1), 0) },
 	};
 	KdpStop(&report, context);
 	return STATUS_SUCCESS;
@@ -102,7 +106,8 @@ static NTSTATUS service_command(PCONTEXT context, KPROCESSOR_MODE mode)
 		return STATUS_SUCCESS;
 	report = (struct kdp_report){
 		.kind = KDP_COMMAND,
-		.text = { capture_string(context->Rcx, 0), capture_string(context->Rdx, 1) },
+		.text = { capture_string(KiDebugServiceArgument(context, 1), 0),
+			  capture_string(KiDebugServiceArgument(context, 2), 1) },
 	};
 	KdpStop(&report, context);
 	return STATUS_SUCCESS;
@@ -116,18 +121,19 @@ static NTSTATUS (*const services[])(PCONTEXT context, KPROCESSOR_MODE mode) = {
 	[BREAKPOINT_COMMAND_STRING] = service_command,
 };
 
-/* Rip is on the int3 behind int 2Dh: step over it, unless the debugger did so or went elsewhere. */
-static VOID finish_service(PCONTEXT context, ULONG64 rip, NTSTATUS result)
+/* The program counter is on the int3 behind int 2Dh: step over it, unless the debugger did so or
+ * went elsewhere. */
+static VOID finish_service(PCONTEXT context, ULONG_PTR pc, NTSTATUS result)
 {
-	if (context->Rip == rip)
-		context->Rip++;
-	context->Rax = (ULONG)result;
+	if (CONTEXT_PC(context) == pc)
+		CONTEXT_PC(context)++;
+	KiSetDebugServiceResult(context, (ULONG)result);
 }
 
 static VOID run_service(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame, ULONG_PTR Service,
 			PCONTEXT Context, KPROCESSOR_MODE PreviousMode)
 {
-	const ULONG64 rip = Context->Rip;
+	const ULONG_PTR pc = CONTEXT_PC(Context);
 	NTSTATUS result = STATUS_SUCCESS;
 	BOOLEAN enable;
 
@@ -136,7 +142,7 @@ static VOID run_service(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame
 		result = services[Service](Context, PreviousMode);
 		KdExitDebugger(enable);
 	}
-	finish_service(Context, rip, result);
+	finish_service(Context, pc, result);
 }
 
 /* --- exceptions --- */

@@ -12,7 +12,7 @@ static NORETURN VOID halt_forever(VOID)
 {
 	for (;;) {
 		/* IPIs still come in, so a debugger that stops the machine finds us. */
-		KiWriteCr8(CLOCK_LEVEL);
+		KiSetIrql(CLOCK_LEVEL);
 		__asm__ volatile("sti; hlt" : : : "memory");
 	}
 }

@@ -10,11 +10,11 @@
 #define EFLAGS_RF                   0x10000u
 #define KMODE_EXCEPTION_NOT_HANDLED 0x1E
 
-VOID KiPushTryFrame(PKTRY_FRAME Frame)
+VOID KiPushTryFrame(struct _KTRY_FRAME *Frame)
 {
 	PKTHREAD thread = KeGetCurrentThread();
 
-	Frame->Next = thread->TryFrame;
+	*(struct _KTRY_FRAME **)Frame = thread->TryFrame; /* Next, on every processor */
 	thread->TryFrame = Frame;
 }
 
@@ -22,7 +22,7 @@ VOID KiPopTryFrame(VOID)
 {
 	PKTHREAD thread = KeGetCurrentThread();
 
-	thread->TryFrame = thread->TryFrame->Next;
+	thread->TryFrame = *(struct _KTRY_FRAME **)thread->TryFrame;
 }
 
 /* Make Context resume behind the innermost ExTryCall of this thread, with the code as its result.
@@ -30,25 +30,15 @@ VOID KiPopTryFrame(VOID)
 static BOOLEAN RtlDispatchException(PEXCEPTION_RECORD Record, PCONTEXT Context)
 {
 	PKTHREAD thread = KeGetCurrentThread();
-	PKTRY_FRAME frame = thread->TryFrame;
+	struct _KTRY_FRAME *frame = thread->TryFrame;
 
 	if (frame == NULL || (Record->ExceptionFlags & EXCEPTION_NONCONTINUABLE) != 0)
 		return FALSE;
 	/* A frame above the fault can only be left over from a stack that is gone. */
-	if (frame->Rsp < Context->Rsp || frame->Rsp > (ULONG64)(ULONG_PTR)thread->InitialStack)
+	if (!KiIsTryFrameAbove(frame, Context, thread->InitialStack))
 		return FALSE;
-	thread->TryFrame = frame->Next;
-	Context->Rax = (ULONG)Record->ExceptionCode;
-	Context->Rip = frame->Rip;
-	Context->Rsp = frame->Rsp;
-	Context->Rbp = frame->Rbp;
-	Context->Rbx = frame->Rbx;
-	Context->Rsi = frame->Rsi;
-	Context->Rdi = frame->Rdi;
-	Context->R12 = frame->R12;
-	Context->R13 = frame->R13;
-	Context->R14 = frame->R14;
-	Context->R15 = frame->R15;
+	KiPopTryFrame();
+	KiResumeAtTryFrame(frame, Context, Record->ExceptionCode);
 	return TRUE;
 }
 
@@ -98,13 +88,11 @@ VOID KiDispatchException(PEXCEPTION_RECORD Record, PKEXCEPTION_FRAME ExceptionFr
 {
 	CONTEXT context;
 
-	context.P1Home = context.P2Home = context.P3Home = 0;
-	context.P4Home = context.P5Home = context.P6Home = 0;
 	KeContextFromKframes(TrapFrame, ExceptionFrame, &context);
 	pass_instruction_breakpoint(Record, &context);
 	if (PreviousMode == KernelMode)
 		dispatch_kernel(Record, ExceptionFrame, TrapFrame, &context, FirstChance);
 	else
 		dispatch_user(Record, ExceptionFrame, TrapFrame, &context, FirstChance);
-	KeContextToKframes(TrapFrame, ExceptionFrame, &context, CONTEXT_FULL, PreviousMode);
+	KeContextToKframes(TrapFrame, ExceptionFrame, &context, CONTEXT_RESTORED, PreviousMode);
 }

@@ -9,7 +9,7 @@
  *                                                            FROZEN | ACTIVE
  *
  * The state is KPRCB.IpiFrozen; the owner of a stop writes REQUEST and THAW, the frozen CPU the
- * rest. A frozen CPU halts with interrupts on and CR8 at IPI_LEVEL, so that only KI_VECTOR_WAKE
+ * rest. A frozen CPU halts with interrupts on and at IPI_LEVEL, so that only KI_VECTOR_WAKE
  * wakes it. That interrupt runs no C code, and the other IPIs stay out: a breakpoint hit here would
  * wait for the stop to end, which waits for this CPU.
  */
@@ -37,11 +37,11 @@ static ULONG get_state(PKPRCB prcb)
  */
 static VOID halt_until_woken(VOID)
 {
-	ULONG64 irql = KiReadCr8();
+	KIRQL irql = KeGetCurrentIrql();
 
-	KiWriteCr8(IPI_LEVEL);
+	KiSetIrql(IPI_LEVEL);
 	__asm__ volatile("sti; hlt; cli" : : : "memory");
-	KiWriteCr8(irql);
+	KiSetIrql(irql);
 }
 
 static VOID stay_frozen(PKTRAP_FRAME tf, PKEXCEPTION_FRAME ex, BOOLEAN halt)
@@ -74,7 +74,7 @@ static BOOLEAN is_asked_to_freeze(VOID)
 VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
 {
 	if (is_asked_to_freeze()) {
-		KeGetPcr()->Irql = TrapFrame->PreviousIrql;
+		KiNoteFrozenIrql(TrapFrame);
 		stay_frozen(TrapFrame, ExceptionFrame, TRUE);
 	}
 }
@@ -105,7 +105,7 @@ BOOLEAN KeFreezeExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFra
 	KiFreezeOwner = prcb->Number;
 	KiFreezeDepth = 1;
 	set_state(prcb, KI_FREEZE_OWNER);
-	KeGetPcr()->Irql = KeGetCurrentIrql();
+	KeGetPcr()->Irql = KeGetCurrentIrql(); /* x64: the live one is CR8 */
 	KeContextFromKframes(TrapFrame, ExceptionFrame, &prcb->ProcessorState.ContextFrame);
 	KiSaveProcessorControlState(&prcb->ProcessorState);
 	for (ULONG i = 0; i < KeNumberProcessors; i++) {

@@ -10,20 +10,19 @@
 
 PKPRCB KiProcessorBlock[MAXIMUM_PROCESSORS];
 UCHAR KeNumberProcessors;
-KPCR KiInitialPCR;
 
-VOID KiApplicationProcessorStart(VOID);
+VOID KiApplicationProcessorStart(PKPCR Pcr); /* assembly; calls KiApplicationProcessorMain */
 
 static volatile ULONG KiFlushGeneration;
 static volatile ULONG KiFlushSeen[MAXIMUM_PROCESSORS];
 
 static VOID flush_this_processor(VOID)
 {
-	ULONG64 cr4 = KiReadCr4();
+	ULONG_PTR cr4 = KiReadCr4();
 
 	/* Toggling PGE drops global translations too. */
 	KiFlushSeen[KeGetCurrentProcessorNumber()] = KiFlushGeneration;
-	KiWriteCr4(cr4 & ~0x80ull);
+	KiWriteCr4(cr4 & ~(ULONG_PTR)0x80);
 	KiWriteCr4(cr4);
 }
 
@@ -62,17 +61,28 @@ VOID KeFlushEntireTb(VOID)
 
 static VOID initialize_pcr(PKPCR pcr, ULONG number)
 {
-	pcr->Self = pcr;
-	pcr->CurrentPrcb = &pcr->Prcb;
-	pcr->MajorVersion = 1;
-	pcr->MinorVersion = 1;
-	pcr->Prcb.MajorVersion = 1;
-	pcr->Prcb.MinorVersion = 1;
-	pcr->Prcb.Number = number;
-	pcr->Prcb.LegacyNumber = (UCHAR)number;
-	pcr->Prcb.Context = &pcr->Prcb.ProcessorState.ContextFrame;
-	pcr->Prcb.ClockOwner = number == 0;
-	KiProcessorBlock[number] = &pcr->Prcb;
+	KiInitializePcr(pcr, number);
+	KiPrcbOf(pcr)->ClockOwner = number == 0;
+	KiProcessorBlock[number] = KiPrcbOf(pcr);
+}
+
+/** What CPUID says of the calling processor. */
+static VOID KiIdentifyProcessor(PKPRCB Prcb)
+{
+	ULONG eax, ebx, ecx, edx;
+
+	__asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(0));
+	__builtin_memcpy(Prcb->VendorString, &ebx, 4);
+	__builtin_memcpy(Prcb->VendorString + 4, &edx, 4);
+	__builtin_memcpy(Prcb->VendorString + 8, &ecx, 4);
+	__asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(1));
+	Prcb->CpuID = 1;
+	Prcb->CpuType = (CHAR)(eax >> 8 & 15);
+	if (Prcb->CpuType == 15)
+		Prcb->CpuType = (CHAR)(Prcb->CpuType + (eax >> 20 & 0xFF));
+	Prcb->CpuStep = (USHORT)((eax >> 4 & 15) << 8 | (eax >> 12 & 0xF0) << 8 | (eax & 15));
+	Prcb->ApicId = ebx >> 24;
+	Prcb->CpuVendor = Prcb->VendorString[0] == 'A' ? 1 : 2;
 }
 
 /** Processor 0, first thing: its PCR, tables and interrupt stacks are static. */
@@ -86,9 +96,13 @@ INIT_FUNCTION VOID KiInitializeBootProcessor(VOID)
 	initialize_pcr(&KiInitialPCR, 0);
 	KiInitializeDescriptors(&KiInitialPCR, tops);
 	KiInitializeMachine(&KiInitialPCR);
-	KiIdentifyProcessor(&KiInitialPCR.Prcb);
+	KiIdentifyProcessor(KiPrcbOf(&KiInitialPCR));
 	KeNumberProcessors = 1;
 }
+
+/* The interrupt stacks of the processor that is being started: it can't allocate them without a
+ * PCR. */
+static PUCHAR KiStartingStacks;
 
 INIT_FUNCTION static BOOLEAN start_processor(ULONG number)
 {
@@ -96,22 +110,24 @@ INIT_FUNCTION static BOOLEAN start_processor(ULONG number)
 					  POOL_TAG('K', 'p', 'c', 'r'));
 	PUCHAR stack = MmCreateKernelStack();
 
-	if (pcr == NULL || stack == NULL)
+	KiStartingStacks = ExAllocatePoolWithTag(NonPagedPool, 3 * KERNEL_STACK_SIZE,
+						 POOL_TAG('I', 's', 't', ' '));
+	if (pcr == NULL || stack == NULL || KiStartingStacks == NULL)
 		return FALSE;
 	pcr = (PKPCR)(((ULONG_PTR)pcr + 63) & ~(ULONG_PTR)63);
 	initialize_pcr(pcr, number);
-	PsInitializeIdleThread(&pcr->Prcb, stack + KERNEL_STACK_SIZE, KERNEL_STACK_SIZE);
+	PsInitializeIdleThread(KiPrcbOf(pcr), stack + KERNEL_STACK_SIZE, KERNEL_STACK_SIZE);
 	if (HalStartNextProcessor(number, MmSystemPageTable,
 				  (PVOID)(ULONG_PTR)KiApplicationProcessorStart,
 				  stack + KERNEL_STACK_SIZE - 16, pcr)) {
-		while (pcr->Prcb.Started == 0)
+		while (KiPrcbOf(pcr)->Started == 0)
 			KiPause();
 		return TRUE;
 	}
 	/* The idle thread made for it stays in no list a debugger would believe. */
 	KiProcessorBlock[number] = NULL;
-	RemoveEntryList(&pcr->Prcb.IdleThread->ThreadListEntry);
-	RemoveEntryList(&((PETHREAD)pcr->Prcb.IdleThread)->ThreadListEntry);
+	RemoveEntryList(&KiPrcbOf(pcr)->IdleThread->ThreadListEntry);
+	RemoveEntryList(&((PETHREAD)KiPrcbOf(pcr)->IdleThread)->ThreadListEntry);
 	PsIdleProcess->ActiveThreads--;
 	return FALSE;
 }
@@ -127,22 +143,20 @@ INIT_FUNCTION VOID KeStartAllProcessors(VOID)
 /** A started processor arrives, on its idle thread's stack, interrupts off. */
 VOID KiApplicationProcessorMain(PKPCR Pcr)
 {
-	PUCHAR stacks;
+	PKPRCB prcb = KiPrcbOf(Pcr);
 	ULONG_PTR tops[3];
 
 	KiWriteCr3(MmSystemPageTable); /* the starter's had the low page mapped */
-	stacks = ExAllocatePoolWithTag(NonPagedPool, 3 * KERNEL_STACK_SIZE,
-				       POOL_TAG('I', 's', 't', ' '));
 	for (ULONG i = 0; i < 3; i++)
-		tops[i] = (ULONG_PTR)stacks + (i + 1) * KERNEL_STACK_SIZE;
+		tops[i] = (ULONG_PTR)KiStartingStacks + (i + 1) * KERNEL_STACK_SIZE;
 	KiInitializeDescriptors(Pcr, tops);
 	KiInitializeMachine(Pcr);
-	KiIdentifyProcessor(&Pcr->Prcb);
-	KiFlushSeen[Pcr->Prcb.Number] = KiFlushGeneration;
-	HalInitializeProcessor(Pcr->Prcb.Number);
+	KiIdentifyProcessor(prcb);
+	KiFlushSeen[prcb->Number] = KiFlushGeneration;
+	HalInitializeProcessor(prcb->Number);
 	KfRaiseIrql(PASSIVE_LEVEL);
 	HalStartProfileClock(KI_VECTOR_CLOCK, KI_CLOCK_HZ);
 	KeNumberProcessors++;
-	Pcr->Prcb.Started = 1;
-	KiStartIdle(Pcr->Prcb.IdleThread->InitialStack, KiIdleLoop);
+	prcb->Started = 1;
+	KiStartIdle(prcb->IdleThread->InitialStack, KiIdleLoop);
 }

@@ -10,16 +10,16 @@
 /* Where the byte at va can be touched without a fault, and for how long; NULL if nowhere. */
 static PUCHAR reach_virtual(ULONG64 va, ULONG64 *span)
 {
-	ULONG64 size, pa;
-	PULONG64 pte;
+	ULONG64 size, pa, pte;
 
-	if ((LONG64)(va << 16) >> 16 != (LONG64)va)
+	if (!MmIsAddress(va))
 		return NULL;
-	pte = MmFindPte(KiReadCr3() & PTE_FRAME, va, &size);
-	if (pte == NULL)
+	va = (ULONG_PTR)va;
+	pte = MmGetPte(KiReadCr3() & PTE_FRAME, va, &size);
+	if (pte == 0)
 		return NULL;
 	*span = size - (va & (size - 1));
-	pa = (*pte & PTE_FRAME & ~(size - 1)) | (va & (size - 1));
+	pa = (pte & PTE_FRAME & ~(size - 1)) | (va & (size - 1));
 	if (MmIsRam(pa)) {
 		ULONG64 in_page = PAGE_SIZE - (va & (PAGE_SIZE - 1));
 
@@ -67,10 +67,8 @@ NTSTATUS MmDbgCopyMemory(ULONG64 Address, PVOID Buffer, ULONG Size, ULONG Flags,
 ULONG64 MmDbgTranslate(ULONG64 Address)
 {
 	ULONG64 size;
-	PULONG64 pte;
 
-	if ((LONG64)(Address << 16) >> 16 != (LONG64)Address)
+	if (!MmIsAddress(Address))
 		return 0;
-	pte = MmFindPte(KiReadCr3() & PTE_FRAME, Address, &size);
-	return pte != NULL ? *pte : 0;
+	return MmGetPte(KiReadCr3() & PTE_FRAME, (ULONG_PTR)Address, &size);
 }

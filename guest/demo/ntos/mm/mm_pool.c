@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nonpaged pool, in 2 MB pages. Small blocks come from free lists by size, in steps of 16 bytes;
+ * Nonpaged pool, 2 MB at a time. Small blocks come from free lists by size, in steps of 16 bytes;
  * larger ones are runs of whole pages with the header in front.
  */
 #include "guest/demo/ntos/inc/kd.h"
@@ -9,8 +9,8 @@
 
 enum {
 	GRANULE = 16,
-	SMALL_MAX = 2048,         /* header included */
-	POOL_MAX = 32 * 0x200000, /* 64 MB */
+	SMALL_MAX = 2048, /* header included */
+	POOL_MAX = NT_CPU(16, 32) * 0x200000,
 	POOL_TYPE_BUSY = 2,
 	POOL_TYPE_FREE = 0,
 };
@@ -42,8 +42,7 @@ static PVOID extend(ULONG64 size)
 		if (MiPoolEnd - KSEG_POOL >= POOL_MAX)
 			return NULL;
 		page = MmAllocatePhysical(LARGE_PAGE_SIZE / PAGE_SIZE, LARGE_PAGE_SIZE / PAGE_SIZE);
-		if (page == 0 ||
-		    !MmMapPage(MmSystemPageTable, MiPoolEnd, page, PTE_KERNEL_DATA | PTE_LARGE))
+		if (page == 0 || !MiMapPool(MiPoolEnd, page))
 			return NULL;
 		MiPoolEnd += LARGE_PAGE_SIZE;
 	}

@@ -70,10 +70,10 @@ static VOID protect(ULONG64 base, ULONG rva, ULONG size, ULONG64 flags)
 {
 	for (ULONG off = 0; off < size; off += PAGE_SIZE) {
 		ULONG64 page_size;
-		PULONG64 pte = MmFindPte(MmSystemPageTable, base + rva + off, &page_size);
+		ULONG64 pte = MmGetPte(MmSystemPageTable, base + rva + off, &page_size);
 
-		*pte = (*pte & PTE_FRAME) | flags | PTE_GLOBAL | PTE_VALID;
-		KiInvalidatePage((PVOID)(ULONG_PTR)(base + rva + off));
+		MmSetPte(MmSystemPageTable, base + rva + off,
+			 (pte & PTE_FRAME) | flags | PTE_GLOBAL | PTE_VALID);
 	}
 }
 
@@ -102,13 +102,11 @@ static VOID unmap_range(ULONG64 va, ULONG64 pages)
 {
 	for (ULONG64 i = 0; i < pages; i++) {
 		ULONG64 size;
-		PULONG64 pte = MmFindPte(MmSystemPageTable, va + i * PAGE_SIZE, &size);
+		ULONG64 pte = MmGetPte(MmSystemPageTable, va + i * PAGE_SIZE, &size);
 
-		if (pte != NULL) {
-			ULONG64 frame = *pte & PTE_FRAME;
-
+		if (pte != 0) {
 			MmUnmapPage(MmSystemPageTable, va + i * PAGE_SIZE);
-			MmFreePhysical(frame, 1);
+			MmFreePhysical(pte & PTE_FRAME, 1);
 		}
 	}
 	KeFlushEntireTb();
@@ -123,7 +121,7 @@ static NTSTATUS map_image(const struct loader_file *file, PUCHAR *image_ret, str
 
 	if (!NT_SUCCESS(status))
 		return status;
-	if (pe->machine != PE_MACHINE_AMD64)
+	if (pe->machine != PE_MACHINE_OURS)
 		return STATUS_INVALID_IMAGE_FORMAT;
 	pages = pe->image_size / PAGE_SIZE;
 	va = MmReserveSystemVa(pages);
@@ -172,8 +170,10 @@ static PKLDR_DATA_TABLE_ENTRY create_entry(PCSTR name, PUCHAR image, const struc
 	entry->SizeOfImageNotRounded = pe->image_size;
 	entry->CheckSum = pe->checksum;
 	entry->TimeDateStamp = pe->time_date_stamp;
+#ifndef __i386__
 	entry->ExceptionTable = image + pe->dir[PE_DIR_EXCEPTION].rva;
 	entry->ExceptionTableSize = pe->dir[PE_DIR_EXCEPTION].size;
+#endif
 	entry->LoadCount = 1;
 	entry->Flags = 0x4000;
 	return entry;

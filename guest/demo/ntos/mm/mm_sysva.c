@@ -4,7 +4,7 @@
 #include "guest/demo/ntos/inc/ki.h"
 #include "guest/demo/ntos/inc/ntmm.h"
 
-enum { SYSTEM_PAGES = 32768 }; /* 128 MB */
+enum { SYSTEM_PAGES = NT_CPU(8192, 32768) }; /* 32 or 128 MB */
 
 static KSPIN_LOCK MiSystemVaLock;
 static UCHAR MiSystemVaMap[SYSTEM_PAGES];

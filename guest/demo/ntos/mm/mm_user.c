@@ -11,8 +11,8 @@
 
 enum { MAX_SECTIONS = 16 };
 
-#define USER_IMAGES_START 0x00007FF640000000ull
-#define USER_IMAGES_STEP  0x0000000000100000ull
+#define USER_IMAGES_START NT_CPU(0x01000000ull, 0x00007FF640000000ull)
+#define USER_IMAGES_STEP  0x00100000ull
 
 struct section {
 	struct mm_user_image image;
@@ -45,7 +45,7 @@ static NTSTATUS section_load(struct section *s, const struct loader_file *file)
 
 	if (!NT_SUCCESS(status))
 		return status;
-	if (s->pe.machine != PE_MACHINE_AMD64)
+	if (s->pe.machine != PE_MACHINE_OURS)
 		return STATUS_INVALID_IMAGE_FORMAT;
 	s->physical = MmAllocatePhysical(s->pe.image_size / PAGE_SIZE, 1);
 	if (s->physical == 0)
@@ -96,7 +96,7 @@ static struct section *section_get(PCSTR name, NTSTATUS *status)
 
 static BOOLEAN map_shared(PEPROCESS process, const struct section *s, ULONG rva, ULONG64 flags)
 {
-	return MmMapPage(process->Pcb.DirectoryTableBase, s->image.Base + rva, s->physical + rva,
+	return MmMapPage(KiRootOf(&process->Pcb), s->image.Base + rva, s->physical + rva,
 			 flags | PTE_USER | PTE_SHARED);
 }
 
@@ -107,7 +107,7 @@ static BOOLEAN map_private(PEPROCESS process, const struct section *s, ULONG rva
 	if (page == 0)
 		return FALSE;
 	__builtin_memcpy(MmWindow(page), MmWindow(s->physical + rva), PAGE_SIZE);
-	return MmMapPage(process->Pcb.DirectoryTableBase, s->image.Base + rva, page,
+	return MmMapPage(KiRootOf(&process->Pcb), s->image.Base + rva, page,
 			 flags | PTE_USER | PTE_WRITE);
 }
 
@@ -161,8 +161,7 @@ NTSTATUS MmAllocateUserMemory(PEPROCESS Process, ULONG64 Va, SIZE_T Size)
 	for (SIZE_T off = 0; off < Size; off += PAGE_SIZE) {
 		ULONG64 page = MmAllocatePhysical(1, 1);
 
-		if (page == 0 ||
-		    !MmMapPage(Process->Pcb.DirectoryTableBase, Va + off, page, PTE_USER_DATA))
+		if (page == 0 || !MmMapPage(KiRootOf(&Process->Pcb), Va + off, page, PTE_USER_DATA))
 			return STATUS_INSUFFICIENT_RESOURCES;
 	}
 	return STATUS_SUCCESS;
@@ -174,14 +173,14 @@ NTSTATUS MmCopyToProcess(PEPROCESS Process, ULONG64 Va, const VOID *Data, SIZE_T
 
 	while (Size != 0) {
 		ULONG64 page_size;
-		PULONG64 pte = MmFindPte(Process->Pcb.DirectoryTableBase, Va, &page_size);
+		ULONG64 pte = MmGetPte(KiRootOf(&Process->Pcb), Va, &page_size);
 		SIZE_T n = PAGE_SIZE - (Va & (PAGE_SIZE - 1));
 
-		if (pte == NULL)
+		if (pte == 0)
 			return STATUS_ACCESS_VIOLATION;
 		if (n > Size)
 			n = Size;
-		__builtin_memcpy((PUCHAR)MmWindow(*pte & PTE_FRAME) + (Va & (PAGE_SIZE - 1)), data,
+		__builtin_memcpy((PUCHAR)MmWindow(pte & PTE_FRAME) + (Va & (PAGE_SIZE - 1)), data,
 				 n);
 		Va += n;
 		data += n;

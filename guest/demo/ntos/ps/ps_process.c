@@ -10,13 +10,13 @@
 #define TAG_PROCESS POOL_TAG('P', 'r', 'o', 'c')
 
 /* User address space of every program; one stack, one thread. */
-#define USER_STACK_TOP  0x0000000000200000ull
-#define USER_STACK_SIZE 0x10000ull
-#define USER_PEB        0x000000007FFD0000ull
-#define USER_LDR        0x000000007FFD1000ull
-#define USER_PARAMETERS 0x000000007FFD2000ull
-#define USER_TEB        0x000000007FFD4000ull
-#define USER_BLOCK_SIZE 0x6000ull
+#define USER_STACK_TOP  0x00200000u
+#define USER_STACK_SIZE 0x10000u
+#define USER_PEB        0x7FFD0000u
+#define USER_LDR        0x7FFD1000u
+#define USER_PARAMETERS 0x7FFD2000u
+#define USER_TEB        0x7FFD4000u
+#define USER_BLOCK_SIZE 0x6000u
 
 LIST_ENTRY PsActiveProcessHead = { &PsActiveProcessHead, &PsActiveProcessHead };
 PEPROCESS PsInitialSystemProcess;
@@ -41,7 +41,7 @@ static VOID initialize_process(PEPROCESS process, ULONG64 pid, ULONG64 page_tabl
 	InitializeListHead(&process->Pcb.ProfileListHead);
 	InitializeListHead(&process->Pcb.ThreadListHead);
 	InitializeListHead(&process->ThreadListHead);
-	process->Pcb.DirectoryTableBase = page_table;
+	KiSetRoot(&process->Pcb, page_table);
 	process->UniqueProcessId = (HANDLE)(ULONG_PTR)pid;
 	process->CreateTime.QuadPart = (LONGLONG)(PsBootTime + KeInterruptTime);
 	process->ExitStatus = STATUS_PENDING;
@@ -178,11 +178,12 @@ static NTSTATUS build_parameters(struct user_page *page, PCSTR image, PCSTR comm
 static VOID fill_peb(PPEB peb, const struct mm_user_image *image)
 {
 	peb->ImageBaseAddress = (PVOID)(ULONG_PTR)image->Base;
-	peb->Ldr = (PPEB_LDR_DATA)USER_LDR;
-	peb->ProcessParameters = (PRTL_USER_PROCESS_PARAMETERS)USER_PARAMETERS;
+	peb->Ldr = (PPEB_LDR_DATA)(ULONG_PTR)USER_LDR;
+	peb->ProcessParameters = (PRTL_USER_PROCESS_PARAMETERS)(ULONG_PTR)USER_PARAMETERS;
 	peb->NumberOfProcessors = KeNumberProcessors;
 	peb->NtGlobalFlag = NtGlobalFlag;
-	peb->OSMajorVersion = 10;
+	peb->OSMajorVersion = NT_MAJOR_VERSION;
+	peb->OSMinorVersion = NT_MINOR_VERSION;
 	peb->OSBuildNumber = (USHORT)NtBuildNumber;
 	peb->OSPlatformId = 2;
 }
@@ -213,11 +214,11 @@ static NTSTATUS build_teb(PEPROCESS process, PETHREAD thread)
 	TEB teb;
 
 	__builtin_memset(&teb, 0, 0x70);
-	teb.NtTib.StackBase = (PVOID)USER_STACK_TOP;
-	teb.NtTib.StackLimit = (PVOID)(USER_STACK_TOP - USER_STACK_SIZE);
-	teb.NtTib.Self = (PNT_TIB)USER_TEB;
+	teb.NtTib.StackBase = (PVOID)(ULONG_PTR)USER_STACK_TOP;
+	teb.NtTib.StackLimit = (PVOID)(ULONG_PTR)(USER_STACK_TOP - USER_STACK_SIZE);
+	teb.NtTib.Self = (PNT_TIB)(ULONG_PTR)USER_TEB;
 	teb.ClientId = thread->Cid;
-	teb.ProcessEnvironmentBlock = (PPEB)USER_PEB;
+	teb.ProcessEnvironmentBlock = (PPEB)(ULONG_PTR)USER_PEB;
 	return MmCopyToProcess(process, USER_TEB, &teb, 0x70);
 }
 
@@ -225,12 +226,14 @@ static NTSTATUS build_address_space(PEPROCESS process, PCSTR image, PCSTR comman
 				    struct mm_user_image *main_image)
 {
 	static const ULONG64 pages[] = { USER_PEB, USER_LDR, USER_PARAMETERS };
-	ULONG64 shared = (ULONG64)MmGetPhysicalAddress((PVOID)KSEG_USER_SHARED).QuadPart;
+	ULONG64 shared = (ULONG64)MmGetPhysicalAddress((PVOID)(ULONG_PTR)KSEG_USER_SHARED).QuadPart;
 	struct mm_user_image images[2];
 	NTSTATUS status = MmMapUserImage(process, image, &images[0]);
 
 	if (NT_SUCCESS(status))
 		status = MmMapUserImage(process, "ntdll.dll", &images[1]);
+	if (NT_SUCCESS(status))
+		KiSetUserEntryPoints();
 	if (NT_SUCCESS(status))
 		status = MmAllocateUserMemory(process, USER_STACK_TOP - USER_STACK_SIZE,
 					      USER_STACK_SIZE);
@@ -238,9 +241,8 @@ static NTSTATUS build_address_space(PEPROCESS process, PCSTR image, PCSTR comman
 		status = MmAllocateUserMemory(process, USER_PEB, USER_BLOCK_SIZE);
 	for (ULONG i = 0; i < RTL_NUMBER_OF(pages) && NT_SUCCESS(status); i++)
 		status = build_user_page(process, pages[i], images, 2, command_line);
-	if (NT_SUCCESS(status) &&
-	    !MmMapPage(process->Pcb.DirectoryTableBase, MM_USER_SHARED_ADDRESS, shared,
-		       PTE_USER_RO | PTE_SHARED))
+	if (NT_SUCCESS(status) && !MmMapPage(KiRootOf(&process->Pcb), MM_USER_SHARED_ADDRESS,
+					     shared, PTE_USER_RO | PTE_SHARED))
 		status = STATUS_INSUFFICIENT_RESOURCES;
 	*main_image = images[0];
 	return status;
@@ -267,7 +269,7 @@ NTSTATUS PsCreateUserProcess(PCSTR Image, PCSTR CommandLine, HANDLE *ProcessId)
 	status = build_address_space(process, Image, CommandLine, &image);
 	if (NT_SUCCESS(status)) {
 		process->SectionBaseAddress = (PVOID)(ULONG_PTR)image.Base;
-		process->Peb = (PPEB)USER_PEB;
+		process->Peb = (PPEB)(ULONG_PTR)USER_PEB;
 		thread = PspCreateThread(process, NULL, NULL, 8);
 		status = thread != NULL ? build_teb(process, thread)
 					: STATUS_INSUFFICIENT_RESOURCES;
@@ -277,7 +279,7 @@ NTSTATUS PsCreateUserProcess(PCSTR Image, PCSTR CommandLine, HANDLE *ProcessId)
 		ExFreePoolWithTag(process, TAG_PROCESS);
 		return status;
 	}
-	thread->Tcb.Teb = (PVOID)USER_TEB;
+	thread->Tcb.Teb = (PVOID)(ULONG_PTR)USER_TEB;
 	thread->Win32StartAddress = (PVOID)(ULONG_PTR)(image.Base + image.EntryRva);
 	thread->StartAddress = (PVOID)(ULONG_PTR)MmFindUserExport("ntdll.dll",
 								  "RtlUserThreadStart");
@@ -295,16 +297,8 @@ NORETURN VOID PspUserThreadStartup(PVOID Context)
 	PETHREAD thread = PsGetCurrentThread();
 	KTRAP_FRAME frame;
 
-	__builtin_memset(&frame, 0, sizeof(frame));
-	frame.PreviousMode = UserMode;
-	frame.MxCsr = 0x1F80;
-	frame.Rcx = (ULONG64)(ULONG_PTR)thread->Win32StartAddress;
-	frame.Rdx = USER_PEB;
-	frame.Rip = (ULONG64)(ULONG_PTR)thread->StartAddress;
-	frame.SegCs = KGDT64_R3_CODE | RPL_MASK;
-	frame.SegSs = KGDT64_R3_DATA | RPL_MASK;
-	frame.EFlags = EFLAGS_IF | 2;
-	frame.Rsp = USER_STACK_TOP - 0x48; /* home space above, aligned as after a call */
+	KiInitializeUserFrame(&frame, (ULONG_PTR)thread->StartAddress, USER_STACK_TOP,
+			      (ULONG_PTR)thread->Win32StartAddress, USER_PEB);
 	thread->Tcb.PreviousMode = UserMode;
 	KiReturnToUser(&frame);
 }
@@ -340,7 +334,7 @@ NTSTATUS PspTerminateProcess(PEPROCESS Process, NTSTATUS ExitStatus)
 /** By the reaper, after the last thread is gone. */
 VOID PspDeleteProcess(PEPROCESS Process)
 {
-	MmDeleteAddressSpace(Process->Pcb.DirectoryTableBase);
+	MmDeleteAddressSpace(KiRootOf(&Process->Pcb));
 	RtlLog("ps: %s (%u) ended with status 0x%08x\n", Process->ImageFileName,
 	       (ULONG)(ULONG_PTR)Process->UniqueProcessId, (ULONG)Process->ExitStatus);
 	ExFreePoolWithTag(Process, TAG_PROCESS);

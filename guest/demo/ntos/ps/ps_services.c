@@ -8,9 +8,9 @@
 #include "guest/demo/ntos/inc/rtl.h"
 #include "guest/demo/ntos/inc/services.h"
 
-typedef ULONG64 SERVICE(ULONG64 A1, ULONG64 A2, ULONG64 A3, ULONG64 A4);
+typedef ULONG_PTR SERVICE(ULONG_PTR A1, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4);
 
-ULONG64 KiSystemServiceCall(SERVICE *Service, PKTRAP_FRAME TrapFrame);
+ULONG_PTR KiSystemServiceCall(SERVICE *Service, PKTRAP_FRAME TrapFrame);
 
 static NTSTATUS copy_to_user(ULONG64 to, const VOID *from, SIZE_T n)
 {
@@ -34,31 +34,34 @@ static NTSTATUS capture_string(ULONG64 user, PUNICODE_STRING string, PWCHAR text
 	return status;
 }
 
-static ULONG64 NtYieldExecution(ULONG64 A1, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+static ULONG_PTR NtYieldExecution(ULONG_PTR A1, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4)
 {
 	LARGE_INTEGER soon = { .QuadPart = -1 };
 
-	return (ULONG64)KeDelayExecutionThread(UserMode, FALSE, &soon);
+	return (ULONG_PTR)(LONG_PTR)KeDelayExecutionThread(UserMode, FALSE, &soon);
 }
 
-static ULONG64 NtDelayExecution(ULONG64 Alertable, ULONG64 Interval, ULONG64 A3, ULONG64 A4)
+static ULONG_PTR NtDelayExecution(ULONG_PTR Alertable, ULONG_PTR Interval, ULONG_PTR A3,
+				  ULONG_PTR A4)
 {
 	LARGE_INTEGER interval;
 	NTSTATUS status = MmCopyFromUser(&interval, Interval, sizeof(interval));
 
 	if (NT_SUCCESS(status))
 		status = KeDelayExecutionThread(UserMode, Alertable != 0, &interval);
-	return (ULONG64)status;
+	return (ULONG_PTR)(LONG_PTR)status;
 }
 
-static ULONG64 NtTerminateProcess(ULONG64 Process, ULONG64 ExitStatus, ULONG64 A3, ULONG64 A4)
+static ULONG_PTR NtTerminateProcess(ULONG_PTR Process, ULONG_PTR ExitStatus, ULONG_PTR A3,
+				    ULONG_PTR A4)
 {
-	if (Process != ~0ull) /* only oneself */
-		return (ULONG64)STATUS_INVALID_PARAMETER;
-	return (ULONG64)PspTerminateProcess(PsGetCurrentProcess(), (NTSTATUS)ExitStatus);
+	if (Process != ~(ULONG_PTR)0) /* only oneself */
+		return (ULONG_PTR)(LONG_PTR)STATUS_INVALID_PARAMETER;
+	return (ULONG_PTR)(LONG_PTR)PspTerminateProcess(PsGetCurrentProcess(),
+							(NTSTATUS)ExitStatus);
 }
 
-static ULONG64 NtDisplayString(ULONG64 String, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+static ULONG_PTR NtDisplayString(ULONG_PTR String, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4)
 {
 	WCHAR text[200];
 	UNICODE_STRING string;
@@ -67,29 +70,30 @@ static ULONG64 NtDisplayString(ULONG64 String, ULONG64 A2, ULONG64 A3, ULONG64 A
 	if (NT_SUCCESS(status))
 		RtlLog("%s[%u]: %wZ\n", PsGetCurrentProcess()->ImageFileName,
 		       (ULONG)(ULONG_PTR)PsGetCurrentProcess()->UniqueProcessId, &string);
-	return (ULONG64)status;
+	return (ULONG_PTR)(LONG_PTR)status;
 }
 
-static ULONG64 NtQuerySystemTime(ULONG64 Time, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+static ULONG_PTR NtQuerySystemTime(ULONG_PTR Time, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4)
 {
 	ULONG64 now = PsBootTime + KeInterruptTime;
 
-	return (ULONG64)copy_to_user(Time, &now, sizeof(now));
+	return (ULONG_PTR)(LONG_PTR)copy_to_user(Time, &now, sizeof(now));
 }
 
-static ULONG64 NtGetCurrentProcessorNumber(ULONG64 A1, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+static ULONG_PTR NtGetCurrentProcessorNumber(ULONG_PTR A1, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4)
 {
 	return KeGetCurrentProcessorNumber();
 }
 
-static ULONG64 NtQueryDemoCommand(ULONG64 Command, ULONG64 A2, ULONG64 A3, ULONG64 A4)
+static ULONG_PTR NtQueryDemoCommand(ULONG_PTR Command, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4)
 {
 	ULONG command = __atomic_exchange_n(&PspUserCommand, 0, __ATOMIC_SEQ_CST);
 
-	return (ULONG64)copy_to_user(Command, &command, sizeof(command));
+	return (ULONG_PTR)(LONG_PTR)copy_to_user(Command, &command, sizeof(command));
 }
 
-static ULONG64 NtWriteDevice(ULONG64 Name, ULONG64 Buffer, ULONG64 Length, ULONG64 IoStatus)
+static ULONG_PTR NtWriteDevice(ULONG_PTR Name, ULONG_PTR Buffer, ULONG_PTR Length,
+			       ULONG_PTR IoStatus)
 {
 	UCHAR data[256];
 	WCHAR text[64];
@@ -105,7 +109,7 @@ static ULONG64 NtWriteDevice(ULONG64 Name, ULONG64 Buffer, ULONG64 Length, ULONG
 		status = IoWriteDevice(&name, data, (ULONG)Length, &io);
 	if (NT_SUCCESS(status))
 		status = copy_to_user(IoStatus, &io, sizeof(io));
-	return (ULONG64)status;
+	return (ULONG_PTR)(LONG_PTR)status;
 }
 
 static SERVICE *const KiServiceTable[SERVICE_COUNT] = {
@@ -119,16 +123,16 @@ static SERVICE *const KiServiceTable[SERVICE_COUNT] = {
 	[SERVICE_WRITE_DEVICE] = NtWriteDevice,
 };
 
-/** From KiSystemCall64, interrupts on. The result becomes the user's rax. */
-ULONG64 KiSystemServiceStart(PKTRAP_FRAME TrapFrame)
+/** From the system call's entry, interrupts on. The result becomes the user's rax or eax. */
+ULONG_PTR KiSystemServiceStart(PKTRAP_FRAME TrapFrame)
 {
 	PKTHREAD thread = KeGetCurrentThread();
-	ULONG number = (ULONG)TrapFrame->Rax;
+	ULONG number = TRAP_SERVICE(TrapFrame);
 
 	KeGetCurrentPrcb()->SystemCalls++;
 	thread->TrapFrame = TrapFrame;
 	thread->SystemCallNumber = number;
 	if (number >= SERVICE_COUNT)
-		return (ULONG64)STATUS_INVALID_SYSTEM_SERVICE;
+		return (ULONG_PTR)(LONG_PTR)STATUS_INVALID_SYSTEM_SERVICE;
 	return KiSystemServiceCall(KiServiceTable[number], TrapFrame);
 }

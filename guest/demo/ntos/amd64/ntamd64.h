@@ -55,6 +55,8 @@ C_ASSERT(sizeof(XSAVE_FORMAT) == 0x200);
 #define CONTEXT_FLOATING_POINT  (CONTEXT_AMD64 | 0x08u)
 #define CONTEXT_DEBUG_REGISTERS (CONTEXT_AMD64 | 0x10u)
 #define CONTEXT_FULL            (CONTEXT_AMD64 | 0x0Bu)
+/* What goes back into frames and processor after a debugger's look at it. */
+#define CONTEXT_RESTORED        CONTEXT_FULL
 #define CONTEXT_ALL             (CONTEXT_AMD64 | 0x1Fu)
 
 typedef struct __attribute__((aligned(16))) _CONTEXT {
@@ -246,6 +248,24 @@ ASSERT_OFFSET(KTRAP_FRAME, SegCs, 0x170);
 ASSERT_OFFSET(KTRAP_FRAME, EFlags, 0x178);
 ASSERT_OFFSET(KTRAP_FRAME, Rsp, 0x180);
 ASSERT_OFFSET(KTRAP_FRAME, SegSs, 0x188);
+
+/* What the neutral part of the kernel says for both processors. */
+#define CONTEXT_PC(context) ((context)->Rip)
+#define TRAP_PC(frame)      ((frame)->Rip)
+#define TRAP_IS_USER(frame) (((frame)->SegCs & RPL_MASK) != 0)
+#define TRAP_ERROR(frame)   ((frame)->ErrorCode)
+#define TRAP_SERVICE(frame) ((ULONG)(frame)->Rax)
+#define NT_MACHINE_NAME     "amd64"
+#define NT_MAJOR_VERSION    10
+#define NT_MINOR_VERSION    0
+#define NT_BUILD            19041
+#define NT_BUILD_LAB        "19041.1.amd64fre.openkd_demo.000000-0000"
+
+/* Registers to come back with when an exception hits ExTryCall's routine; offsets in ksamd64.h. */
+typedef struct _KTRY_FRAME {
+	struct _KTRY_FRAME *Next;
+	ULONG64 Rsp, Rbp, Rbx, Rsi, Rdi, R12, R13, R14, R15, Rip;
+} KTRY_FRAME, *PKTRY_FRAME;
 
 /* Nonvolatile registers, built below a trap frame by KiExceptionDispatch and KiBugCheckDispatch,
  * and by KiSwapContext above a switch frame. */

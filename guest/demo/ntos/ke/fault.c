@@ -3,25 +3,26 @@
 #include "guest/demo/ntos/inc/ki.h"
 #include "guest/demo/ntos/inc/ntmm.h"
 
-extern const UCHAR KiReadMsrFault[], KiWriteMsrFault[], KiMsrRecovery[];
+extern const UCHAR KiReadMsrFault[], KiReadMsrRecovery[];
+extern const UCHAR KiWriteMsrFault[], KiWriteMsrRecovery[];
 extern const UCHAR KiCopyFault[], KiCopyRecovery[];
 
 static const struct {
 	const UCHAR *Fault, *Recovery;
 } KiRecoveryTable[] = {
-	{ KiReadMsrFault, KiMsrRecovery },
-	{ KiWriteMsrFault, KiMsrRecovery },
+	{ KiReadMsrFault, KiReadMsrRecovery },
+	{ KiWriteMsrFault, KiWriteMsrRecovery },
 	{ KiCopyFault, KiCopyRecovery },
 };
 
 /** TRUE: the fault was foreseen, the frame resumes at the recovery. Works at any IRQL. */
 BOOLEAN KiRecoverFault(PKTRAP_FRAME TrapFrame)
 {
-	if ((TrapFrame->SegCs & RPL_MASK) != 0)
+	if (TRAP_IS_USER(TrapFrame))
 		return FALSE;
 	for (ULONG i = 0; i < RTL_NUMBER_OF(KiRecoveryTable); i++) {
-		if (TrapFrame->Rip == (ULONG64)(ULONG_PTR)KiRecoveryTable[i].Fault) {
-			TrapFrame->Rip = (ULONG64)(ULONG_PTR)KiRecoveryTable[i].Recovery;
+		if (TRAP_PC(TrapFrame) == (ULONG_PTR)KiRecoveryTable[i].Fault) {
+			TRAP_PC(TrapFrame) = (ULONG_PTR)KiRecoveryTable[i].Recovery;
 			return TRUE;
 		}
 	}
@@ -47,8 +48,8 @@ NTSTATUS KiProtectionFaultStatus(PKTRAP_FRAME TrapFrame)
 {
 	UCHAR code[2];
 
-	if ((TrapFrame->SegCs & RPL_MASK) != 0 &&
-	    NT_SUCCESS(MmCopyFromUser(code, TrapFrame->Rip, sizeof(code))) &&
+	if (TRAP_IS_USER(TrapFrame) &&
+	    NT_SUCCESS(MmCopyFromUser(code, TRAP_PC(TrapFrame), sizeof(code))) &&
 	    is_privileged(code, sizeof(code)))
 		return STATUS_PRIVILEGED_INSTRUCTION;
 	return STATUS_ACCESS_VIOLATION;
