@@ -248,6 +248,12 @@ static void send_break(struct kd_session *s, uint64_t now)
 	w->break_outstanding = true;
 }
 
+/* One that the target has not answered is repeated after a while only. */
+static uint64_t break_due(const struct kd__wire *w)
+{
+	return w->break_outstanding ? w->break_sent + break_retry : 0;
+}
+
 static bool may_probe_by_reset(const struct kd_session *s, bool want_break)
 {
 	const struct kd__wire *w = s->wire;
@@ -289,7 +295,7 @@ static void speak(struct kd_session *s, uint64_t now)
 	    kd_carrier_send(w->carrier, w->pending_type, w->pending, w->pending_size, NULL, 0) ==
 		    KD_OK)
 		w->pending_size = 0;
-	if (atomic_load(&s->break_wanted) && may_break(s) && now - w->break_sent > break_retry)
+	if (atomic_load(&s->break_wanted) && may_break(s) && now >= break_due(w))
 		send_break(s, now);
 	if (s->state == KD_SESSION_CONNECTING ||
 	    (s->state == KD_SESSION_RUNNING && s->options.initial_break && !w->initial_break_done))
@@ -301,7 +307,7 @@ static uint64_t next_deadline(const struct kd_session *s, uint64_t deadline)
 	const struct kd__wire *w = s->wire;
 
 	if (atomic_load(&s->break_wanted) && may_break(s))
-		deadline = KD_MIN(deadline, w->break_sent + break_retry + 1);
+		deadline = KD_MIN(deadline, break_due(w));
 	if (s->state == KD_SESSION_CONNECTING ||
 	    (s->state == KD_SESSION_RUNNING && s->options.initial_break && !w->initial_break_done))
 		deadline = KD_MIN(deadline, w->next_probe);
