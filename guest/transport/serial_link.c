@@ -203,11 +203,13 @@ KDSTATUS serial_link_receive(struct serial_link *s, uint16_t type, PSTRING heade
 	bool done = false;
 
 	kd_link_want(&s->link, type);
-	while (!done && transport_clock_now(&s->clock) < until && !is_over(s)) {
+	for (;;) {
+		/* Before the watch is asked: what is acknowledged must be delivered. */
 		while (!done && kd_link_next_event(&s->link, &event))
 			done = take_event(&event, header, data, data_length, context, &status);
-		if (!done)
-			move(s);
+		if (done || transport_clock_now(&s->clock) >= until || is_over(s))
+			break;
+		move(s);
 	}
 	flush(s);
 	if (done)

@@ -27,6 +27,7 @@ enum {
 	QUERY_MS = 1000, /* between two questions where the ring is */
 	QUERIES_MAX = 3, /* on one connection: a guest that has a ring answers the first */
 	DETACH_MS = 100, /* for the guest to notice that we leave */
+	FREE_MS = 500,   /* for what is on its way on the line, before the ring is taken */
 };
 
 struct ring_carrier {
@@ -40,6 +41,7 @@ struct ring_carrier {
 	struct kd_ring_ear ear;
 	struct kd_ring_announcement heard; /* taken when the line is free */
 	bool has_heard;
+	uint64_t take_at; /* at the latest */
 	uint64_t next_query;
 	unsigned queries;
 	uint64_t boot_nonce; /* of the last ring; 0: none yet */
@@ -156,8 +158,8 @@ static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_ann
 	kd__ring_record_begin(&r->recording, r->base.transport);
 	if (r->restarted)
 		r->has_last = false;
-	else
-		ask_again(r);
+	else if (!r->was_heard)
+		ask_again(r); /* it may stand and wait; else it would have told */
 	return KD_OK;
 }
 
@@ -173,6 +175,25 @@ static void leave_ring(struct ring_carrier *r)
 	r->acked = r->restarted = false;
 	r->queries = 0;
 	r->next_query = kd_now_ns() + QUERY_MS * (uint64_t)KD_NS_PER_MS;
+}
+
+/* The guest that we attached to is still there, and knows nothing else. */
+static bool is_ours(struct ring_carrier *r)
+{
+	enum kd_status status;
+
+	pthread_mutex_lock(&r->pulse.lock);
+	status = kd_ring_host_beat(&r->host, &r->memory);
+	pthread_mutex_unlock(&r->pulse.lock);
+	return status == KD_OK;
+}
+
+/* A guest that is told goes back to its line at once; else it would take us for dead. */
+static void part(struct ring_carrier *r)
+{
+	if (is_ours(r))
+		kd_ring_host_detach(&r->host, &r->memory);
+	leave_ring(r);
 }
 
 static void drop_ring(struct ring_carrier *r)
@@ -257,14 +278,7 @@ static void query(struct ring_carrier *r, uint64_t now)
 /* Said before we took it: the same pages, and our nonce is in them. */
 static bool is_known(struct ring_carrier *r, const struct kd_ring_announcement *a)
 {
-	bool is_ours;
-
-	if (!r->is_live || memcmp(a, &r->heard, sizeof *a) != 0)
-		return false;
-	pthread_mutex_lock(&r->pulse.lock);
-	is_ours = kd_ring_host_beat(&r->host, &r->memory) == KD_OK;
-	pthread_mutex_unlock(&r->pulse.lock);
-	return is_ours;
+	return r->is_live && memcmp(a, &r->heard, sizeof *a) == 0 && is_ours(r);
 }
 
 static void on_announcement(struct ring_carrier *r, const struct kd_ring_announcement *a)
@@ -275,12 +289,16 @@ static void on_announcement(struct ring_carrier *r, const struct kd_ring_announc
 		drop_ring(r);
 	r->heard = *a;
 	r->has_heard = true;
+	r->take_at = kd_now_ns() + (r->was_asked ? FREE_MS * (uint64_t)KD_NS_PER_MS : 0);
 }
 
-/* What is on its way on the line arrives there first. */
+/*
+ * What is on its way on the line arrives there first, if the guest only answers our question. What
+ * it announces by itself is a fresh start: nothing from before arrives.
+ */
 static void take_heard_ring(struct ring_carrier *r)
 {
-	if (!r->has_heard || kd_carrier_is_busy(r->line))
+	if (!r->has_heard || (kd_carrier_is_busy(r->line) && kd_now_ns() < r->take_at))
 		return;
 	r->has_heard = false;
 	r->refusal.status = take_ring(r, &r->heard, &r->refusal);
@@ -326,6 +344,8 @@ static enum kd_status run_line(struct ring_carrier *r, uint64_t deadline,
 	query(r, kd_now_ns());
 	if (r->was_heard && r->queries < QUERIES_MAX)
 		mine = KD_MIN(deadline, r->next_query);
+	if (r->has_heard)
+		mine = KD_MIN(mine, r->take_at);
 	status = kd_carrier_run(r->line, mine, event_ret, err);
 	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE &&
 	    listen(r, event_ret->payload, event_ret->length))
@@ -378,8 +398,7 @@ static enum kd_status take(struct ring_carrier *r, struct kd_link_event *event_r
 	default:
 		kd_error_set(&r->refusal, status, 0,
 			     "the guest wrote nonsense into its ring: the serial line is used");
-		kd_ring_host_detach(&r->host, &r->memory);
-		leave_ring(r);
+		part(r);
 		return KD_E_BUSY;
 	}
 }
@@ -451,10 +470,11 @@ static enum kd_status look_at_line(struct ring_carrier *r, struct kd_link_event 
 	}
 	if (status == KD_OK && event_ret->kind == KD_LINK_PACKET)
 		return take_from_line(r, event_ret);
-	if (status == KD_OK && event_ret->kind != KD_LINK_RESTARTED)
-		return KD_E_AGAIN; /* what is left of the time before the ring */
+	/* What is left of the time before the ring, its first packet after a start included. */
+	if (status == KD_OK && (event_ret->kind != KD_LINK_RESTARTED || is_ours(r)))
+		return KD_E_AGAIN;
 	if (status != KD_E_CANCELLED)
-		leave_ring(r);
+		part(r);
 	return status;
 }
 

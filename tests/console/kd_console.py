@@ -72,6 +72,15 @@ def wait_for(what, predicate, seconds=10):
         time.sleep(0.01)
 
 
+def listens(path):
+    """Somebody is behind the socket: between bind() and listen() its file is there already."""
+    for line in pathlib.Path("/proc/net/unix").read_text().splitlines():
+        fields = line.split(None, 7)
+        if len(fields) == 8 and fields[7] == str(path) and int(fields[3], 16) & 0x10000:
+            return True
+    return False
+
+
 class Target:
     """A process with a debug port on a Unix socket."""
 
@@ -82,7 +91,7 @@ class Target:
         self.log = open(folder.path / "target.log", "wb")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log,
                                         stderr=self.log, **kwargs)
-        wait_for("the target's socket", self.socket.exists)
+        wait_for("the target's socket", lambda: listens(self.socket))
 
     def tell(self, line):
         self.process.stdin.write(line.encode() + b"\n")

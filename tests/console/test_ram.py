@@ -71,7 +71,7 @@ def test_only_ram():
     """--memory ram: nothing of memory through KD; where RAM can't be had, one line says why"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
         done = run_kd(folder, [*guest.arguments, "--memory", "ram", "-c",
-                               "bp demo!DemoTick; g; k; !process 0 0; .status; q"])
+                               "bp demo!DemoTick 0n20; g; k; !process 0 0; .status; q"])
         check(done.returncode == 0, done.stderr)
         check("demo!DemoTick" in done.stdout and "worker.exe" in done.stdout, done.stdout)
         check(counter(done.stdout, "fetched from the target") <= 64 * 2, done.stdout)

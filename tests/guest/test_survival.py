@@ -18,6 +18,7 @@ import tempfile
 import time
 
 KD, RUN_DEMO, IMAGES, PROXY = sys.argv[1:5]
+TRANSPORT = os.environ.get("KD_DEMO_TRANSPORT", "COM1")
 ARCH = os.environ.get("KD_DEMO_ARCH", "x64")
 ARCH_OPTIONS = {"x64": [], "x86": ["--arch", "x86"], "x86-nopae": ["--arch", "x86", "--no-pae"]}[ARCH]
 SYMBOLS = IMAGES if ARCH == "x64" else f"{IMAGES}/x86"
@@ -71,7 +72,9 @@ class Guest:
         self.kd = self.folder / "kd.sock"
         command = [RUN_DEMO, "--images", IMAGES, *ARCH_OPTIONS, "--smp", "2", "--serial", self.kd,
                    "--qmp", self.folder / "qmp.sock", "--disk", self.folder / "disk.qcow2", "--console",
-                   self.folder / "console.log"]
+                   self.folder / "console.log", "--options", f"/DEBUG /DEBUGPORT={TRANSPORT}"]
+        if TRANSPORT == "RING":  # kd needs a monitor of its own
+            command += ["--", "-qmp", f"unix:{self.folder}/kd-qmp.sock,server=on,wait=off"]
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
                                         start_new_session=True)
         deadline = time.monotonic() + 10
