@@ -73,6 +73,11 @@ NORETURN VOID KiIdleLoop(VOID);
 /* --- ke/ ------------------------------------------------------------------------------------ */
 extern KSPIN_LOCK KiDispatcherLock;
 extern volatile ULONG64 KeInterruptTime; /* 100 ns since boot */
+/** Whole, on x86 too, where the other processor may be writing its second half. */
+static inline ULONG64 KiQueryInterruptTime(VOID)
+{
+	return __atomic_load_n(&KeInterruptTime, __ATOMIC_RELAXED);
+}
 
 VOID KiInitializeKernel(PLOADER_PARAMETER_BLOCK LoaderBlock);
 VOID KiDispatchException(PEXCEPTION_RECORD Record, PKEXCEPTION_FRAME ExceptionFrame,
