@@ -60,6 +60,14 @@ static void take_fifo(const char *value, struct load_options *o)
 		o->has_stock_fifo = true;
 }
 
+static void take_ring(const char *value, struct load_options *o)
+{
+	const char *end = skip_name(value, "IVSHMEM");
+
+	if (end && is_separator(*end))
+		o->ring_is_pci = true;
+}
+
 static const struct {
 	const char *name;
 	void (*take)(const char *value, struct load_options *o);
@@ -67,6 +75,7 @@ static const struct {
 	{ "DEBUGPORT=", take_port },
 	{ "BAUDRATE=", take_baud_rate },
 	{ "FIFO=", take_fifo },
+	{ "RING=", take_ring },
 };
 
 void load_options_parse(const char *text, struct load_options *ret)

@@ -10,11 +10,12 @@ struct load_options {
 	unsigned com_port; /* 1 to 4 */
 	uint32_t baud_rate;
 	bool has_stock_fifo; /* FIFO=STOCK: set the UART up like the kernel's own transport does */
+	bool ring_is_pci;    /* RING=IVSHMEM: the ring is in the memory of an ivshmem device */
 };
 
 /**
  * What a transport needs to know. Options are recognised with or without a slash in front, in any
- * case; what is missing or senseless has its default: COM1, 115200, our own FIFO setting.
+ * case; what is missing or senseless has its default: COM1, 115200, our own FIFO setting, RAM.
  * @param text  NUL-terminated; NULL: defaults.
  */
 void load_options_parse(const char *text, struct load_options *ret);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "lib/vm/guest_window.h"
+#include "lib/vm/ivshmem.h"
 #include "lib/vm/qemu_process.h"
 #include "lib/vm/qmp.h"
 #include "lib/wait.h"
@@ -21,15 +22,19 @@ struct kd__vm_road {
 	struct kd_qemu_process vm;
 	struct kd_guest_ram *ram;
 	struct kd_guest_window *window;
+	struct kd_ivshmem *device; /* the ring is in it */
+	bool is_stale;             /* the RAM of a VM that is gone is still open */
 };
 
 /* --- who is at the other end --- */
 
+/* The window is the carrier's until it unmaps it, and needs the RAM it lies in. */
 static void forget(struct kd__vm_road *r)
 {
-	kd_guest_window_close(r->window);
+	r->is_stale = r->window != NULL;
+	if (r->is_stale)
+		return;
 	kd_guest_ram_close(r->ram);
-	r->window = NULL;
 	r->ram = NULL;
 }
 
@@ -92,9 +97,11 @@ static enum kd_status open_ram(struct kd__vm_road *r, struct kd_error *err)
 	struct kd_qmp *q;
 	enum kd_status status;
 
-	if (r->ram && kd_guest_ram_is_alive(r->ram))
+	if (r->ram && !r->is_stale && kd_guest_ram_is_alive(r->ram))
 		return KD_OK;
 	forget(r);
+	if (r->ram)
+		return kd_error_set(err, KD_E_CLOSED, 0, "the VM's process has ended");
 	status = open_monitor(r, &q, err);
 	if (status != KD_OK)
 		return status;
@@ -152,6 +159,17 @@ static enum kd_status open_window(struct kd__vm_road *r, const struct kd_ring_an
 	return kd_guest_window_open(r->ram, runs, a->n_runs, &r->window, err);
 }
 
+static enum kd_status map_device(struct kd__vm_road *r, struct kd_ring_memory *ret,
+				 struct kd_error *err)
+{
+	void *memory;
+	enum kd_status status = kd_ivshmem_map(&r->vm, KD_RING_BYTES, &r->device, &memory, err);
+
+	if (status == KD_OK)
+		*ret = kd_ring_memory_direct(memory);
+	return status;
+}
+
 static enum kd_status map(void *context, const struct kd_ring_announcement *a,
 			  struct kd_ring_memory *ret, struct kd_error *err)
 {
@@ -164,8 +182,7 @@ static enum kd_status map(void *context, const struct kd_ring_announcement *a,
 				    "no QEMU of this machine is at the other end of %s",
 				    r->transport->name);
 	if (a->is_pci)
-		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
-				    "it lies in an ivshmem device, which is not read yet");
+		return map_device(r, ret, err);
 	status = open_ram(r, err);
 	if (status == KD_OK)
 		status = open_window(r, a, err);
@@ -182,7 +199,11 @@ static void unmap(void *context)
 	struct kd__vm_road *r = context;
 
 	kd_guest_window_close(r->window);
+	kd_ivshmem_unmap(r->device);
 	r->window = NULL;
+	r->device = NULL;
+	if (r->is_stale)
+		forget(r);
 }
 
 static bool is_vm(void *context)
@@ -208,8 +229,10 @@ struct kd_guest_ram *kd__vm_road_ram(struct kd__vm_road *r, struct kd_error *err
 
 void kd__vm_road_destroy(struct kd__vm_road *r)
 {
-	if (r)
+	if (r) {
+		unmap(r);
 		forget(r);
+	}
 	free(r);
 }
 

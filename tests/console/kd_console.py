@@ -133,12 +133,12 @@ class Guest(Target):
                                   "--serial", str(folder.path / "target.sock"),
                                   "--options", f"/DEBUG /DEBUGPORT={TRANSPORT}",
                                   "--qmp", str(self.qmp), "--console", str(self.console),
-                                  *options, *self.ring_options(folder)])
+                                  *options, *self.ring_options(folder, options)])
 
     @staticmethod
-    def ring_options(folder):
-        """A monitor for kd: tests hold the other one."""
-        if TRANSPORT != "RING":
+    def ring_options(folder, options):
+        """A monitor for kd: tests hold the other one. Those who name QEMU's options name all."""
+        if TRANSPORT != "RING" or "--" in options:
             return []
         return ["--", "-qmp", f"unix:{folder.path}/kd-qmp.sock,server=on,wait=off"]
 

@@ -54,6 +54,27 @@ def test_process_road():
             check(road(done.stdout) == "ring in guest RAM", done.stdout)
 
 
+def device(folder, *more):
+    """An ivshmem device, and RAM that nobody may look into."""
+    return ["--private-ram", "--qmp", "none", "--options", "/DEBUG /DEBUGPORT=RING ring=ivshmem", "--",
+            "-object", f"memory-backend-file,id=kd,size=1M,share=on,mem-path={folder.path}/shared",
+            "-device", "ivshmem-plain,memdev=kd,master=on", *more]
+
+
+def test_ivshmem():
+    """In an ivshmem device: no monitor, no shared RAM; what stands in the way is told"""
+    for processors in ("1", "2"):
+        with Folder() as folder, Guest(folder, "--smp", processors, *device(folder)) as guest:
+            for _ in range(2):
+                done = run_kd(folder, [*guest.arguments, "-c",
+                                       "bp demo!DemoTick 0n10; g; .status; lm; u demo!DemoTick; q"])
+                check(done.returncode == 0, done.stderr)
+                check(road(done.stdout) == "ring in guest RAM", done.stdout)
+    with Folder() as folder, Guest(folder, "--smp", "1", *device(folder)[:-4]) as guest:
+        done = run_kd(folder, [*guest.arguments, "-c", "bp demo!DemoTick 0n10; g; .status; q"])
+        check(road(done.stdout).startswith("serial line"), done.stdout) # no such device
+
+
 def test_foreign_line():
     """Through a proxy nobody can tell which VM it is: the serial line does it all"""
     with Folder() as folder, Guest(folder, "--smp", "1") as guest:
@@ -170,7 +191,7 @@ def test_stopped_debugger():
 
 
 if __name__ == "__main__":
-    tests = [test_taken, test_two_processors, test_process_road, test_foreign_line,
+    tests = [test_taken, test_two_processors, test_process_road, test_ivshmem, test_foreign_line,
              test_killed_at_a_stop, test_killed_while_running, test_snapshot, test_reset,
              test_stopped_debugger]
     if len(sys.argv) > 1:

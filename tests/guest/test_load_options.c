@@ -16,20 +16,25 @@ static void test_parse(void **state)
 		const char *text;
 		struct load_options want;
 	} rows[] = {
-		{ NULL, { 1, 115200, false } },
-		{ "", { 1, 115200, false } },
-		{ "/DEBUG /DEBUGPORT=COM1", { 1, 115200, false } },
-		{ "/debugport=com2 /baudrate=57600", { 2, 57600, false } },
-		{ " NOEXECUTE=OPTIN  DEBUG  DEBUGPORT=COM3 BAUDRATE=19200", { 3, 19200, false } },
-		{ "/DEBUG/DEBUGPORT=COM4/FIFO=STOCK", { 4, 115200, true } },
-		{ "fifo=stock", { 1, 115200, true } },
-		{ "fifo=stocks", { 1, 115200, false } },
-		{ "fifo=fast", { 1, 115200, false } },
-		{ "/DEBUGPORT=COM9 /BAUDRATE=0", { 1, 115200, false } },
-		{ "/DEBUGPORT=COM /BAUDRATE=99999999999", { 1, 115200, false } },
-		{ "/DEBUGPORT=RING", { 1, 115200, false } },
-		{ "/NODEBUGPORT=COM2", { 1, 115200, false } }, /* not at the start of a word */
-		{ "/DEBUGPORT=COM2 /DEBUGPORT=COM3", { 3, 115200, false } },
+		{ NULL, { 1, 115200, false, false } },
+		{ "", { 1, 115200, false, false } },
+		{ "/DEBUG /DEBUGPORT=COM1", { 1, 115200, false, false } },
+		{ "/debugport=com2 /baudrate=57600", { 2, 57600, false, false } },
+		{ " NOEXECUTE=OPTIN  DEBUG  DEBUGPORT=COM3 BAUDRATE=19200",
+		  { 3, 19200, false, false } },
+		{ "/DEBUG/DEBUGPORT=COM4/FIFO=STOCK", { 4, 115200, true, false } },
+		{ "fifo=stock", { 1, 115200, true, false } },
+		{ "fifo=stocks", { 1, 115200, false, false } },
+		{ "fifo=fast", { 1, 115200, false, false } },
+		{ "/DEBUGPORT=COM9 /BAUDRATE=0", { 1, 115200, false, false } },
+		{ "/DEBUGPORT=COM /BAUDRATE=99999999999", { 1, 115200, false, false } },
+		{ "/DEBUGPORT=RING", { 1, 115200, false, false } },
+		{ "/DEBUGPORT=RING ring=ivshmem", { 1, 115200, false, true } },
+		{ "/RING=IVSHMEM/DEBUG", { 1, 115200, false, true } },
+		{ "ring=ivshmem2", { 1, 115200, false, false } },
+		{ "/NODEBUGPORT=COM2",
+		  { 1, 115200, false, false } }, /* not at the start of a word */
+		{ "/DEBUGPORT=COM2 /DEBUGPORT=COM3", { 3, 115200, false, false } },
 	};
 
 	(void)state;
@@ -40,6 +45,7 @@ static void test_parse(void **state)
 		assert_int_equal(o.com_port, rows[i].want.com_port);
 		assert_int_equal(o.baud_rate, rows[i].want.baud_rate);
 		assert_int_equal(o.has_stock_fifo, rows[i].want.has_stock_fifo);
+		assert_int_equal(o.ring_is_pci, rows[i].want.ring_is_pci);
 	}
 }
 

@@ -14,7 +14,8 @@ EXPORTS = {"KdD0Transition", "KdD3Transition", "KdDebuggerInitialize0", "KdDebug
            "KdSetHiberRange"}
 # guest/transport/README.md: all that is called or touched of the system
 IMPORTS = {"kdserial.dll": {"KdDebuggerNotPresent", "KdComPortInUse"},
-           "kdring.dll": {"KdDebuggerNotPresent", "KdComPortInUse", "MmGetPhysicalAddress"}}
+           "kdring.dll": {"KdDebuggerNotPresent", "KdComPortInUse", "MmGetPhysicalAddress",
+                           "HalPrivateDispatchTable"}}
 MODULES = {"ntoskrnl.exe", "hal.dll"}
 failures = 0
 

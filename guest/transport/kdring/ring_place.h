@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring's pages: the DLL's own, and where they lie in physical memory. */
+/* The ring's pages, and where they lie: the DLL's own in RAM, or those of an ivshmem device. */
 #ifndef KD_GUEST_RING_PLACE_H
 #define KD_GUEST_RING_PLACE_H
 
@@ -7,11 +7,15 @@
 
 #include "core/ring/ring_announce.h"
 
+/** Once, before all else: the device's memory instead of our own. */
+void ring_place_choose(bool is_pci);
+
+/** NULL: not found yet. */
 void *ring_place_pages(void);
 
 /**
  * Fill in an announcement; its nonce stays.
- * @return false: the pages cannot be told from here.
+ * @return false: the pages cannot be told from here, or not yet.
  */
 bool ring_place_find(struct kd_ring_announcement *where);
 

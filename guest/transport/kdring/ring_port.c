@@ -78,11 +78,12 @@ static void announce(void)
 
 static void open_ring(void)
 {
-	const struct kd_ring_memory m = memory();
+	struct kd_ring_memory m;
 
 	port.has_ring = ring_place_find(&port.where);
 	if (!port.has_ring)
 		return;
+	m = memory();
 	kd_ring_guest_open(&port.guest, &m, ARCH, sizeof(void *), port.where.nonce);
 	port.was_live = false;
 	port.must_announce = true;
@@ -173,6 +174,7 @@ NTSTATUS ring_port_open(const struct load_options *options)
 	if (!NT_SUCCESS(status))
 		return status;
 	port.where.nonce = transport_clock_cycles();
+	ring_place_choose(options->ring_is_pci);
 	begin();
 	return STATUS_SUCCESS;
 }
@@ -186,9 +188,19 @@ NTSTATUS ring_port_reopen(void)
 	return status;
 }
 
+/* Device memory is mapped by the HAL, which is not ready when we are opened. */
+static void find_place(void)
+{
+	open_ring();
+	if (port.has_ring)
+		announce();
+}
+
 void ring_port_check_place(void)
 {
-	if (port.serial.is_open && port.has_ring && ring_place_has_moved(&port.where)) {
+	if (port.serial.is_open && !port.has_ring) {
+		find_place();
+	} else if (port.serial.is_open && ring_place_has_moved(&port.where)) {
 		serial_link_restart(&port.serial);
 		open_ring();
 		announce();
