@@ -149,6 +149,8 @@ static enum kd_status run_vtop(struct call *call)
 
 enum { VECTORS = 256 };
 
+enum { TASK_GATE = 5 };
+
 struct gate {
 	uint64_t handler;
 	uint16_t selector;
@@ -177,8 +179,11 @@ static void show_gate(struct call *call, unsigned vector, const struct gate *g, 
 	struct symbol_text name = symbol_of(call->con, g->handler);
 	json_t *o = data_append_object(list);
 
-	out_printf(call->out, "%02x: %s %s", vector, addr(call->con, g->handler).s,
-		   g->is_present ? name.s : "(not present)");
+	if (g->is_present && g->type == TASK_GATE) /* x86: the handler stands in the TSS */
+		out_printf(call->out, "%02x: Task Selector = 0x%04x", vector, g->selector);
+	else
+		out_printf(call->out, "%02x: %s %s", vector, addr(call->con, g->handler).s,
+			   g->is_present ? name.s : "(not present)");
 	if (g->stack)
 		out_printf(call->out, "  Stack: IST %u", g->stack);
 	if (g->level)

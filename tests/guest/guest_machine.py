@@ -16,6 +16,42 @@ GDB_REGS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"] + \
            [f"r{i}" for i in range(8, 16)] + ["rip"]
 
 
+class Layout:
+    """Where the demo kernel of a machine keeps what the tests look at (KD_DEMO_ARCH)."""
+
+    def __init__(self, arch):
+        self.is_x86 = arch != "x64"
+        pick = (lambda x86, x64: x86) if self.is_x86 else (lambda x86, x64: x64)
+        self.word = pick(4, 8)
+        self.boot_options = " /NOPAE" if arch == "x86-nopae" else ""
+        self.table_shifts = {"x64": (39, 30, 21, 12), "x86": (30, 21, 12),
+                             "x86-nopae": (22, 12)}[arch]
+        self.entry_size = 4 if arch == "x86-nopae" else 8
+        self.window = pick(0xA0000000, 0xFFFFFA8000000000)
+        self.hole = pick(0xF6000000, 0xFFFFF88000000000)
+        self.kernel_code = pick("0x80", "0xfffff8")
+        self.process_links = pick(0x98, 0x448)
+        self.process_pid = pick(0x94, 0x440)
+        self.process_name = pick(0x164, 0x5A8)
+        self.process_threads = pick(0x180, 0x5E0)
+        self.process_directory = pick(0x18, 0x28)
+        self.thread_link = pick(0x224, 0x4E8)
+        self.thread_state = pick(0x4C, 0x184)
+        self.thread_running = pick(0x180, 0x71)
+        self.thread_switches = pick(0x48, 0x154)
+        self.thread_run_time = pick(0x170, 0x50)
+        self.thread_floating = pick(0x16C, 0x60)
+        self.entry_name = pick(0x2C, 0x58)
+        self.entry_base = pick(0x18, 0x30)
+        self.prcb_clock = pick(0x3E8, 0x3010)
+        self.prcb_switches = pick(0x3F8, 0x3020)
+        self.prcb_calls = pick(0x400, 0x3028)
+
+
+ARCH = os.environ.get("KD_DEMO_ARCH", "x64")
+LAYOUT = Layout(ARCH)
+
+
 class Stub:
     """The few packets of the gdb remote protocol the tests need."""
 
@@ -92,6 +128,7 @@ class Machine:
     """with Machine(folder, smp=2) as m: ..."""
 
     def __init__(self, folder, smp=1, options="", memory=128):
+        folder = os.path.join(folder, "x86") if LAYOUT.is_x86 else folder
         self.folder = folder
         self.dir = tempfile.TemporaryDirectory(prefix="kd-guest-")
         self.log_path = os.path.join(self.dir.name, "console")
@@ -103,7 +140,7 @@ class Machine:
         self.process = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg", "-m", str(memory), "-smp", str(smp),
              "-display", "none", "-monitor", "none", "-serial", "null", "-no-reboot",
-             "-kernel", "loader", "-append", options, "-initrd", ",".join(files),
+             "-kernel", "loader", "-append", options + LAYOUT.boot_options, "-initrd", ",".join(files),
              "-debugcon", "file:" + self.log_path, "-gdb", f"unix:{gdb},server=on,wait=off"],
             cwd=folder, stdin=subprocess.DEVNULL)
         self.modules = {name: Module(os.path.join(folder, image), os.path.join(folder, pdb))
@@ -151,6 +188,9 @@ class Machine:
 
     def u64(self, address):
         return struct.unpack("<Q", self.stub.read(address, 8))[0]
+
+    def pointer(self, address):
+        return self.u32(address) if LAYOUT.is_x86 else self.u64(address)
 
     def u32(self, address):
         return struct.unpack("<I", self.stub.read(address, 4))[0]

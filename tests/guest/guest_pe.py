@@ -19,7 +19,8 @@ class Module:
         n_sections, opt_size = struct.unpack_from("<H12xH", self.file, nt + 6)
         opt = nt + 24
         self.size = struct.unpack_from("<I", self.file, opt + 0x38)[0]
-        self.pdata = struct.unpack_from("<II", self.file, opt + 0x70 + 8 * 3)
+        self.is_x86 = struct.unpack_from("<H", self.file, nt + 4)[0] == 0x14C
+        self.pdata = struct.unpack_from("<II", self.file, opt + (0x60 if self.is_x86 else 0x70) + 8 * 3)
         self.sections = []
         for i in range(n_sections):
             name, vsize, rva, rsize, roff = struct.unpack_from(
@@ -39,6 +40,8 @@ class Module:
             m = re.search(r"\| (S_\w+) .*`(.*)`", line)
             if m:
                 kind, name = m.groups()
+                if kind == "S_PUB32" and self.is_x86:  # _cdecl, _stdcall@4, @fastcall@4
+                    name = re.sub(r"^[_@](\w+?)(@\d+)?$", r"\1", name)
                 continue
             m = re.search(r"addr = (\d+):(\d+)(?:, code size = (\d+))?", line)
             if m and kind in ("S_PUB32", "S_GPROC32", "S_LPROC32", "S_GDATA32", "S_LDATA32"):

@@ -53,9 +53,9 @@ NORETURN VOID KiReturnToUser(PKTRAP_FRAME TrapFrame);
 VOID KiInitializeUserFrame(PKTRAP_FRAME TrapFrame, ULONG64 Start, ULONG64 Stack, ULONG64 Argument1,
 			   ULONG64 Argument2);
 /** Is Frame where the stack pointer of Context can come back to? */
-BOOLEAN KiIsTryFrameAbove(const struct _KTRY_FRAME *Frame, const CONTEXT *Context, PVOID StackBase);
+BOOLEAN KiIsTryFrameAbove(const KTRY_FRAME *Frame, const CONTEXT *Context, PVOID StackBase);
 /** Make Context resume behind the ExTryCall of Frame, whose result is Code. */
-VOID KiResumeAtTryFrame(const struct _KTRY_FRAME *Frame, PCONTEXT Context, NTSTATUS Code);
+VOID KiResumeAtTryFrame(const KTRY_FRAME *Frame, PCONTEXT Context, NTSTATUS Code);
 /** For the debugger: what IRQL the interrupted code of this frozen CPU had. */
 VOID KiNoteFrozenIrql(PKTRAP_FRAME TrapFrame);
 /** The arguments (1 to 4) of a debug service, and its result. */
@@ -73,11 +73,16 @@ NORETURN VOID KiIdleLoop(VOID);
 /* --- ke/ ------------------------------------------------------------------------------------ */
 extern KSPIN_LOCK KiDispatcherLock;
 extern volatile ULONG64 KeInterruptTime; /* 100 ns since boot */
+/** Whole, on x86 too, where the other processor may be writing its second half. */
+static inline ULONG64 KiQueryInterruptTime(VOID)
+{
+	return __atomic_load_n(&KeInterruptTime, __ATOMIC_RELAXED);
+}
 
 VOID KiInitializeKernel(PLOADER_PARAMETER_BLOCK LoaderBlock);
 VOID KiDispatchException(PEXCEPTION_RECORD Record, PKEXCEPTION_FRAME ExceptionFrame,
 			 PKTRAP_FRAME TrapFrame, KPROCESSOR_MODE PreviousMode, BOOLEAN FirstChance);
-VOID KiPushTryFrame(struct _KTRY_FRAME *Frame);
+VOID KiPushTryFrame(PKTRY_FRAME Frame);
 VOID KiPopTryFrame(VOID);
 VOID KiDispatchInterrupt(PKTRAP_FRAME TrapFrame);
 VOID KeClockInterruptNotify(PKTRAP_FRAME TrapFrame);

@@ -20,10 +20,11 @@ static VOID set_system_time(volatile KSYSTEM_TIME *time, ULONG64 value)
 VOID KeUpdateSystemTime(VOID)
 {
 	volatile KUSER_SHARED_DATA *shared = KI_USER_SHARED_DATA;
+	const ULONG64 now = KiQueryInterruptTime() + KeTimeIncrement;
 
-	KeInterruptTime += KeTimeIncrement;
-	set_system_time(&shared->InterruptTime, KeInterruptTime);
-	set_system_time(&shared->SystemTime, PsBootTime + KeInterruptTime);
+	__atomic_store_n(&KeInterruptTime, now, __ATOMIC_RELAXED);
+	set_system_time(&shared->InterruptTime, now);
+	set_system_time(&shared->SystemTime, PsBootTime + now);
 	set_system_time(&shared->TickCount, shared->TickCountQuad + 1);
 }
 

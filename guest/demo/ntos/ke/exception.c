@@ -10,11 +10,11 @@
 #define EFLAGS_RF                   0x10000u
 #define KMODE_EXCEPTION_NOT_HANDLED 0x1E
 
-VOID KiPushTryFrame(struct _KTRY_FRAME *Frame)
+VOID KiPushTryFrame(PKTRY_FRAME Frame)
 {
 	PKTHREAD thread = KeGetCurrentThread();
 
-	*(struct _KTRY_FRAME **)Frame = thread->TryFrame; /* Next, on every processor */
+	Frame->Next = thread->TryFrame;
 	thread->TryFrame = Frame;
 }
 
@@ -22,7 +22,7 @@ VOID KiPopTryFrame(VOID)
 {
 	PKTHREAD thread = KeGetCurrentThread();
 
-	thread->TryFrame = *(struct _KTRY_FRAME **)thread->TryFrame;
+	thread->TryFrame = thread->TryFrame->Next;
 }
 
 /* Make Context resume behind the innermost ExTryCall of this thread, with the code as its result.
@@ -30,7 +30,7 @@ VOID KiPopTryFrame(VOID)
 static BOOLEAN RtlDispatchException(PEXCEPTION_RECORD Record, PCONTEXT Context)
 {
 	PKTHREAD thread = KeGetCurrentThread();
-	struct _KTRY_FRAME *frame = thread->TryFrame;
+	PKTRY_FRAME frame = thread->TryFrame;
 
 	if (frame == NULL || (Record->ExceptionFlags & EXCEPTION_NONCONTINUABLE) != 0)
 		return FALSE;

@@ -34,7 +34,7 @@ BOOLEAN KiTimersDue(VOID)
 	/* Without the lock: the clock interrupt only wants a hint, KiExpireTimers decides. */
 	return first != &KiTimerListHead &&
 	       (ULONG64)CONTAINING_RECORD(first, KTIMER, TimerListEntry)->DueTime.QuadPart <=
-		       KeInterruptTime;
+		       KiQueryInterruptTime();
 }
 
 VOID KiExpireTimers(VOID)
@@ -63,7 +63,7 @@ VOID KiUnwaitThread(PKTHREAD Thread, LONG64 WaitStatus)
 static ULONG64 due_time(PLARGE_INTEGER timeout)
 {
 	if (timeout->QuadPart < 0)
-		return KeInterruptTime + (ULONG64)-timeout->QuadPart;
+		return KiQueryInterruptTime() + (ULONG64)-timeout->QuadPart;
 	return (ULONG64)timeout->QuadPart; /* absolute, in interrupt time */
 }
 

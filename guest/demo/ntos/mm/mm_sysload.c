@@ -236,7 +236,7 @@ static VOID remember_unloaded(PKLDR_DATA_TABLE_ENTRY entry)
 	slot->Name = entry->BaseDllName; /* the string changes owner */
 	slot->StartAddress = entry->DllBase;
 	slot->EndAddress = (PUCHAR)entry->DllBase + entry->SizeOfImage;
-	slot->CurrentTime.QuadPart = (LONGLONG)(PsBootTime + KeInterruptTime);
+	slot->CurrentTime.QuadPart = (LONGLONG)(PsBootTime + KiQueryInterruptTime());
 	MmLastUnloadedDriver = (MmLastUnloadedDriver + 1) % MI_UNLOADED_DRIVERS;
 }
 

@@ -43,7 +43,7 @@ static VOID initialize_process(PEPROCESS process, ULONG64 pid, ULONG64 page_tabl
 	InitializeListHead(&process->ThreadListHead);
 	KiSetRoot(&process->Pcb, page_table);
 	process->UniqueProcessId = (HANDLE)(ULONG_PTR)pid;
-	process->CreateTime.QuadPart = (LONGLONG)(PsBootTime + KeInterruptTime);
+	process->CreateTime.QuadPart = (LONGLONG)(PsBootTime + KiQueryInterruptTime());
 	process->ExitStatus = STATUS_PENDING;
 	RtlStringCopy(process->ImageFileName, sizeof(process->ImageFileName), name);
 }

@@ -75,7 +75,7 @@ static ULONG_PTR NtDisplayString(ULONG_PTR String, ULONG_PTR A2, ULONG_PTR A3, U
 
 static ULONG_PTR NtQuerySystemTime(ULONG_PTR Time, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4)
 {
-	ULONG64 now = PsBootTime + KeInterruptTime;
+	ULONG64 now = PsBootTime + KiQueryInterruptTime();
 
 	return (ULONG_PTR)(LONG_PTR)copy_to_user(Time, &now, sizeof(now));
 }

@@ -38,7 +38,7 @@ PETHREAD PspCreateThread(PEPROCESS Process, PKSTART_ROUTINE StartRoutine, PVOID 
 	thread->StartAddress = (PVOID)(ULONG_PTR)StartRoutine;
 	thread->Win32StartAddress = thread->StartAddress;
 	thread->StartContext = StartContext;
-	thread->CreateTime.QuadPart = (LONGLONG)(PsBootTime + KeInterruptTime);
+	thread->CreateTime.QuadPart = (LONGLONG)(PsBootTime + KiQueryInterruptTime());
 	thread->ExitStatus = STATUS_PENDING;
 	thread->Cid.UniqueProcess = Process->UniqueProcessId;
 	thread->Cid.UniqueThread = (HANDLE)(ULONG_PTR)PspAllocateCid();
@@ -97,7 +97,7 @@ NORETURN VOID PspExitThread(NTSTATUS ExitStatus)
 
 	KiLockDispatcher();
 	thread->ExitStatus = ExitStatus;
-	thread->ExitTime.QuadPart = (LONGLONG)(PsBootTime + KeInterruptTime);
+	thread->ExitTime.QuadPart = (LONGLONG)(PsBootTime + KiQueryInterruptTime());
 	thread->Tcb.State = Terminated;
 	thread->Tcb.WaitReason = WrTerminated;
 	RemoveEntryList(&thread->Tcb.ThreadListEntry);

@@ -19,7 +19,7 @@ enum {
 	TRAP_PAGE_FAULT = 14,
 	TRAP_FAIL_FAST = 0x29,
 	TRAP_ASSERTION = 0x2C,
-	TRAP_SERVICE = 0x2D,
+	TRAP_DEBUG_SERVICE = 0x2D,
 };
 
 VOID KiTrapHandler(ULONG Vector, PKTRAP_FRAME TrapFrame);
@@ -130,7 +130,7 @@ VOID KiTrapHandler(ULONG Vector, PKTRAP_FRAME TrapFrame)
 		tf->Eip--;
 		raise(tf, STATUS_BREAKPOINT, (struct parameters){ 1, { BREAKPOINT_BREAK } });
 		break;
-	case TRAP_SERVICE:
+	case TRAP_DEBUG_SERVICE:
 		raise(tf, STATUS_BREAKPOINT,
 		      (struct parameters){ 3, { tf->Eax, tf->Ecx, tf->Edx } });
 		break;
