@@ -17,6 +17,8 @@ static const struct key {
 	{ "sympath", offsetof(struct config, symbol_path) },
 	{ "color", offsetof(struct config, color) },
 	{ "startup", offsetof(struct config, startup) },
+	{ "connect", offsetof(struct config, connections) },
+	{ "attach", offsetof(struct config, attach) },
 }, target_keys[] = {
 	{ "endpoint", offsetof(struct config_target, endpoint) },
 	{ "sympath", offsetof(struct config_target, symbol_path) },
@@ -171,6 +173,8 @@ void config_free(struct config *c)
 	free(c->symbol_path);
 	free(c->color);
 	free(c->startup);
+	free(c->connections);
+	free(c->attach);
 	for (size_t i = 0; i < c->n_targets; i++) {
 		free(c->targets[i].name);
 		free(c->targets[i].endpoint);

@@ -6,6 +6,8 @@
  *	sympath = /home/me/symbols          defaults for every session
  *	color   = auto
  *	startup = .echo hello               commands at the first stop, before -cf and -c
+ *	connect = qemu:///system vbox:///session   libvirt connections that are asked for VMs
+ *	attach  = xterm -e kd -k {endpoint} what kdmon starts as debugger
  *
  *	[target win10]                      kd win10
  *	endpoint = com:pipe,port=/tmp/win10.sock
@@ -25,7 +27,7 @@ struct config_target {
 };
 
 struct config {
-	char *symbol_path, *color, *startup;
+	char *symbol_path, *color, *startup, *connections, *attach;
 	struct config_target targets[CONFIG_TARGETS_MAX];
 	size_t n_targets;
 };
