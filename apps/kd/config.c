@@ -184,6 +184,17 @@ void config_free(struct config *c)
 	*c = (struct config){ 0 };
 }
 
+size_t config_connections(char *text, const char *words[CONFIG_CONNECTIONS_MAX])
+{
+	char *word;
+	size_t n = 0;
+
+	while ((word = strsep(&text, " \t,")))
+		if (*word && n < CONFIG_CONNECTIONS_MAX)
+			words[n++] = word;
+	return n;
+}
+
 bool config_path(const char *variable, const char *fallback, const char *file, char *path_ret,
 		 size_t size)
 {

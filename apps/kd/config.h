@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CONFIG_TARGETS_MAX = 128, CONFIG_LINE_MAX = 4096 };
+enum { CONFIG_TARGETS_MAX = 128, CONFIG_LINE_MAX = 4096, CONFIG_CONNECTIONS_MAX = 32 };
 
 struct config_target {
 	char *name, *endpoint, *symbol_path, *startup;
@@ -43,6 +43,9 @@ bool config_line(struct config *c, struct config_target **section, char *line, c
 		 size_t size);
 const struct config_target *config_target(const struct config *c, const char *name);
 void config_free(struct config *c);
+
+/* Cut the value of `connect` into its words; how many. The text is changed and borrowed. */
+size_t config_connections(char *text, const char *words[CONFIG_CONNECTIONS_MAX]);
 
 /* "$XDG_CONFIG_HOME/openkd/config" and its like; `variable` unset or not absolute: $HOME/fallback.
  */

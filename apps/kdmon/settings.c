@@ -2,20 +2,8 @@
 #include "apps/kdmon/settings.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "apps/kd/text.h"
-
-static void take_connections(struct settings *s)
-{
-	char *word, *rest;
-
-	s->uris = app_strdup(s->config.connections ? s->config.connections : "");
-	rest = s->uris;
-	while ((word = strsep(&rest, " \t,")))
-		if (*word && s->n_connections < SETTINGS_CONNECTIONS_MAX)
-			s->connections[s->n_connections++] = word;
-}
 
 bool settings_read(struct settings *s, const char *path, char *message_ret, size_t size)
 {
@@ -31,7 +19,8 @@ bool settings_read(struct settings *s, const char *path, char *message_ret, size
 			s->targets[s->n_targets++] =
 				(struct kd_vm_target){ s->config.targets[i].name,
 						       s->config.targets[i].endpoint };
-	take_connections(s);
+	s->uris = app_strdup(s->config.connections ? s->config.connections : "");
+	s->n_connections = config_connections(s->uris, s->connections);
 	return true;
 }
 

@@ -7,14 +7,12 @@
 
 #include "apps/kd/config.h"
 
-enum { SETTINGS_CONNECTIONS_MAX = 32 };
-
 struct settings {
 	struct config config;
 	struct kd_vm_target targets[CONFIG_TARGETS_MAX];
 	size_t n_targets;
 	char *uris; /* owned; cut into words */
-	const char *connections[SETTINGS_CONNECTIONS_MAX];
+	const char *connections[CONFIG_CONNECTIONS_MAX];
 	size_t n_connections;
 };
 

@@ -18,7 +18,6 @@
 #include "lib/fleet/relay_listen.h"
 #include "lib/fleet/relay_log.h"
 #include "lib/fleet/relay_sight.h"
-#include "lib/io/endpoint_holder.h"
 #include "lib/wait.h"
 
 enum {
@@ -363,7 +362,8 @@ static void *run(void *context)
 static enum kd_status open_target(struct kd_relay *r, const struct kd_relay_options *o,
 				  struct kd_error *err)
 {
-	struct kd_open_options options = { .may_be_absent = true };
+	struct kd_open_options options = { .may_be_absent = true,
+					   .instead = r->listener.text };
 	struct kd_endpoint ep;
 	struct kd_transport *line;
 	enum kd_status s = kd_endpoint_parse(o->target, &ep, err);
@@ -383,7 +383,6 @@ static enum kd_status open_target(struct kd_relay *r, const struct kd_relay_opti
 		return s;
 	ep.reconnect = false;
 	kd_endpoint_text(&ep, r->target_text, sizeof r->target_text);
-	kd_transport_offer_instead(line, r->listener.text);
 	if (!o->is_fast) {
 		r->target = line;
 		return KD_OK;

@@ -61,9 +61,17 @@ struct bridge {
 	struct packet wait;
 	bool has_request; /* the carrier was busy */
 	struct packet request;
+	/* The request that waits for its answer; said again when the road changed under it. */
+	bool is_asked;
+	struct packet asked;
+	uint64_t asked_at;
+	uint32_t asked_road, roads; /* how many changes of road there were */
 	size_t first, n;
 	struct packet *queue; /* QUEUE_MAX */
 };
+
+/* An answer over the new road comes sooner, or not at all. */
+static const uint64_t patience_ns = 200000000;
 
 static struct bridge *of(struct kd_transport *t)
 {
@@ -112,8 +120,32 @@ static void send_request(struct bridge *b)
 	if (s == KD_E_BUSY)
 		return;
 	b->has_request = false;
-	if (s == KD_OK && resumes(&b->request))
-		b->is_waiting = b->wait_is_due = false;
+	if (s != KD_OK)
+		return;
+	if (resumes(&b->request)) {
+		b->is_waiting = b->wait_is_due = b->is_asked = false;
+	} else {
+		b->asked = b->request;
+		b->is_asked = true;
+		b->asked_at = kd_now_ns();
+		b->asked_road = b->roads;
+	}
+}
+
+static uint64_t ask_again_at(const struct bridge *b)
+{
+	return b->is_asked && b->asked_road != b->roads ? b->asked_at + patience_ns
+							: KD_TIME_NEVER;
+}
+
+/* A request that was on the line when the ring was taken is lost, and its debugger would wait. */
+static void ask_again(struct bridge *b, uint64_t now)
+{
+	if (b->has_request || now < ask_again_at(b))
+		return;
+	b->request = b->asked;
+	b->has_request = true;
+	send_request(b);
 }
 
 /* A request for a target that runs is lost on the wire, too. */
@@ -201,7 +233,9 @@ static void say_next(struct bridge *b, uint64_t now)
 
 static void on_wait(struct bridge *b, const struct kd_link_event *e)
 {
-	bool is_known = b->is_waiting && e->repeat;
+	/* Said again when the road changes, or because we asked. */
+	bool is_known = b->is_waiting && e->type == b->wait.type && e->length == b->wait.size &&
+			memcmp(e->payload, b->wait.bytes, e->length) == 0;
 
 	if (!keep(&b->wait, e->type, e->payload, e->length))
 		return;
@@ -232,6 +266,7 @@ static void on_target_packet(struct bridge *b, const struct kd_link_event *e)
 		else
 			on_wait(b, e);
 		break;
+	case KD_PACKET_STATE_MANIPULATE: b->is_asked = false; /* fall through */
 	default: enqueue(b, e); break;
 	}
 }
@@ -241,7 +276,7 @@ static void on_target(struct bridge *b, const struct kd_link_event *e, uint64_t 
 	if (e->kind == KD_LINK_PACKET) {
 		on_target_packet(b, e);
 	} else if (e->kind == KD_LINK_RESTARTED) {
-		b->is_waiting = b->wait_is_due = b->has_request = false;
+		b->is_waiting = b->wait_is_due = b->has_request = b->is_asked = false;
 		b->n = 0;
 		kd_link_restart(&b->link, now); /* the next packet says so */
 	}
@@ -364,6 +399,7 @@ static void look_at_client(struct bridge *b)
 static void note_line(struct bridge *b)
 {
 	const struct kd_transport_info *info = kd_transport_info(b->carrier->transport);
+	char road[sizeof b->road];
 
 	pthread_mutex_lock(&b->lock);
 	if (b->line_is_up != info->is_up || b->line_generation != info->generation) {
@@ -371,7 +407,11 @@ static void note_line(struct bridge *b)
 		b->line_generation = info->generation;
 		signal_news(b);
 	}
-	kd_carrier_describe(b->carrier, b->road, sizeof b->road);
+	kd_carrier_describe(b->carrier, road, sizeof road);
+	if (strcmp(road, b->road) != 0) {
+		b->roads++;
+		memcpy(b->road, road, sizeof b->road);
+	}
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -380,8 +420,8 @@ static bool run_target(struct bridge *b)
 {
 	struct kd_link_event event;
 	struct kd_error err;
-	enum kd_status s =
-		kd_carrier_run(b->carrier, kd_link_deadline(&b->link), &event, &err);
+	uint64_t deadline = KD_MIN(kd_link_deadline(&b->link), ask_again_at(b));
+	enum kd_status s = kd_carrier_run(b->carrier, deadline, &event, &err);
 	uint64_t now = kd_now_ns();
 
 	switch (s) {
@@ -389,7 +429,7 @@ static bool run_target(struct bridge *b)
 	case KD_E_TIMEOUT: kd_link_timeout(&b->link, now); return true;
 	case KD_E_CANCELLED: kd_cancel_clear(&b->wake); return true;
 	case KD_E_RESET: /* another connection: whoever is there starts anew */
-		b->is_waiting = b->wait_is_due = b->has_request = false;
+		b->is_waiting = b->wait_is_due = b->has_request = b->is_asked = false;
 		kd_link_cancel(&b->link);
 		return true;
 	default: break;
@@ -421,6 +461,7 @@ static void *run(void *context)
 
 		look_at_client(b);
 		take_in(b, now);
+		ask_again(b, now);
 		send_request(b);
 		client_events(b, now);
 		give_out(b, now);

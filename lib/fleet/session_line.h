@@ -17,7 +17,7 @@ struct kd__session_state {
 	long pid;
 	char endpoint[KD_ENDPOINT_TEXT_SIZE];
 	char state[16];
-	char os[64];
+	char os[200];
 	struct kd_vm_counters counters;
 };
 

@@ -7,8 +7,6 @@
 
 #include "lib/io/endpoint.h"
 
-struct kd_transport;
-
 struct kd_endpoint_holder {
 	pid_t pid;        /* 0: held, but by whom is not told */
 	char program[32]; /* "" unknown */
@@ -17,11 +15,5 @@ struct kd_endpoint_holder {
 
 /* False: nobody of this user holds it (or it is of a kind without locks). Takes nothing. */
 bool kd_endpoint_holder_find(const struct kd_endpoint *ep, struct kd_endpoint_holder *ret);
-
-/*
- * Tell those who want this transport's endpoint where to go instead. As long as the transport
- * lives. Nothing happens when it has no lock.
- */
-void kd_transport_offer_instead(struct kd_transport *t, const char *endpoint);
 
 #endif

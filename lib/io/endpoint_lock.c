@@ -347,12 +347,12 @@ bool kd_endpoint_holder_find(const struct kd_endpoint *ep, struct kd_endpoint_ho
 	return false;
 }
 
-void kd_transport_offer_instead(struct kd_transport *t, const char *endpoint)
+void kd__endpoint_lock_offer(struct kd__endpoint_lock *lock, const char *endpoint)
 {
 	char text[PID_TEXT_SIZE + KD_ENDPOINT_PATH_SIZE];
 	int n = snprintf(text, sizeof text, "%10d\n%s\n", (int)getpid(), endpoint);
 
-	if (!t->lock || n >= (int)sizeof text || ftruncate(t->lock->fd, 0) != 0 ||
-	    pwrite(t->lock->fd, text, (size_t)n, 0) != n)
+	if (!lock || n >= (int)sizeof text || ftruncate(lock->fd, 0) != 0 ||
+	    pwrite(lock->fd, text, (size_t)n, 0) != n)
 		return;
 }

@@ -83,6 +83,7 @@ struct kd_open_options {
 	const char *record_path;     /* record both directions as pcapng; NULL: no */
 	bool may_be_absent; /* an endpoint with `reconnect`: nobody there yet is no error, the
 			     * transport is returned not up and keeps trying */
+	const char *instead; /* where others who want this endpoint may go; NULL: nowhere */
 	bool no_lock;       /* don't refuse an endpoint that another debugger holds */
 };
 

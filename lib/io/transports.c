@@ -260,6 +260,8 @@ enum kd_status kd_transport_open(const struct kd_endpoint *ep,
 		s = kd__endpoint_lock_take(ep, &lock, err);
 	if (s != KD_OK)
 		return s;
+	if (options && options->instead)
+		kd__endpoint_lock_offer(lock, options->instead);
 	s = scheme->create(ep, options, &t, err);
 	if (s != KD_OK) {
 		kd__endpoint_lock_release(lock);
