@@ -303,6 +303,7 @@ static void step(struct kd_relay *r)
 	    r->client != r->listener.terminal)
 		lane_clear(&r->down); /* reading tells the end */
 	kd__relay_log_flush(&r->log, kd_now_ns());
+	kd__sight_timeout(&r->sight, kd_now_ns());
 }
 
 /* What to wait for: the target, the listener, the debugger. */
@@ -332,7 +333,7 @@ static void prepare(struct kd_relay *r, struct kd_wait_fd fds[3], uint64_t *dead
 		deadline = KD_MIN(deadline, kd_deadline_after_ms(10));
 	if (kd__relay_log_is_on(&r->log))
 		deadline = KD_MIN(deadline, kd_deadline_after_ms(FLUSH_MS));
-	*deadline_ret = deadline;
+	*deadline_ret = KD_MIN(deadline, kd__sight_deadline(&r->sight));
 }
 
 static void *run(void *context)

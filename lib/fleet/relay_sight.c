@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/link/link.h"
 #include "core/wire/message.h"
 #include "core/wire/packet.h"
 
@@ -13,6 +14,8 @@ enum { TRIP_UNIT_NS = 64 };
 
 /* Silence after which half a packet is not going to be completed. */
 static const uint64_t quiet_ns = 250000000;
+/* Lines may be printed in parts. */
+static const uint64_t line_ns = 1000000000;
 
 static void tell(struct kd__sight *s, enum kd_relay_event_kind kind, const char *text)
 {
@@ -30,6 +33,7 @@ static void end_line(struct kd__sight *s)
 /* Driver Verifier reports in UTF-16: without its zeros it can be read. */
 static void take_text(struct kd__sight *s, const uint8_t *text, size_t size)
 {
+	s->line_at = s->now;
 	for (size_t i = 0; i < size; i++) {
 		if (text[i] == '\n' || s->line_size == sizeof s->line)
 			end_line(s);
@@ -240,6 +244,17 @@ bool kd__sight_is_between_packets(const struct kd__sight *s, uint64_t now)
 {
 	return s->told[KD_DECODE_TO_TARGET] >= s->fed[KD_DECODE_TO_TARGET] ||
 	       now - s->fed_at[KD_DECODE_TO_TARGET] >= quiet_ns;
+}
+
+uint64_t kd__sight_deadline(const struct kd__sight *s)
+{
+	return s->line_size ? s->line_at + line_ns : KD_TIME_NEVER;
+}
+
+void kd__sight_timeout(struct kd__sight *s, uint64_t now)
+{
+	if (now >= kd__sight_deadline(s))
+		end_line(s);
 }
 
 static int by_size(const void *a, const void *b)

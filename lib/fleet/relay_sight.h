@@ -35,8 +35,9 @@ struct kd__sight {
 	uint64_t asked_at;
 	uint32_t trips[KD__SIGHT_TRIPS]; /* in units of 64 ns: the last ones */
 	size_t n_trips;
-	char line[KD__SIGHT_LINE_MAX];
+	char line[KD__SIGHT_LINE_MAX]; /* that has no end yet */
 	size_t line_size;
+	uint64_t line_at; /* when its last part came */
 };
 
 /* KD_E_NO_MEMORY. */
@@ -53,6 +54,13 @@ void kd__sight_restart(struct kd__sight *s, const char *why);
 
 /* Nothing half-way on its way to the target: a break-in byte would be one. */
 bool kd__sight_is_between_packets(const struct kd__sight *s, uint64_t now);
+
+/*
+ * A line whose end does not come is told as it is. When to call it: KD_TIME_NEVER when there is
+ * none.
+ */
+uint64_t kd__sight_deadline(const struct kd__sight *s);
+void kd__sight_timeout(struct kd__sight *s, uint64_t now);
 
 /* With the round trips. */
 void kd__sight_counters(const struct kd__sight *s, struct kd_vm_counters *ret);

@@ -435,6 +435,7 @@ static void finish(struct kd_vm_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		struct entry *e = &list->entry[i];
 
+		e->found.state = e->vm.state;
 		if (e->has_endpoint && e->vm.debugger != KD_VM_DEBUGGER_SESSION)
 			kd__vm_port_check(&e->found, &e->endpoint, &e->obstacles);
 		e->vm.n_obstacles = e->obstacles.n;

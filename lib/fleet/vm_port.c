@@ -158,5 +158,7 @@ void kd__vm_port_check(const struct kd_vm_found *vm, const struct kd_endpoint *e
 	    ep->kind == KD_ENDPOINT_SERIAL)
 		check_path(vm, ep->path, obstacles);
 	if (vm->state == KD_VM_OFF)
-		kd__obstacle_add(obstacles, "it is off: start it");
+		kd__obstacle_add(obstacles, vm->source == KD_VM_NAMED
+						    ? "nobody listens at its endpoint: start it"
+						    : "it is off: start it");
 }
