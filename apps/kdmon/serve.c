@@ -240,7 +240,11 @@ static json_t *op_break(struct monitor *m, struct kd_vm_list *list, const struct
 
 	(void)list;
 	(void)request;
-	s = p ? kd_relay_break_in(p->relay, &err) : kd_vm_break_in(vm, &err);
+	/* A session of ours asks again until the target stops; a relay can only say it once. */
+	if (p && !vm->session[0])
+		s = kd_relay_break_in(p->relay, &err);
+	else
+		s = kd_vm_break_in(vm, &err);
 	return s == KD_OK ? show_ok() : show_error(s, &err);
 }
 

@@ -14,6 +14,8 @@ enum { TRIP_UNIT_NS = 64 };
 
 /* Silence after which half a packet is not going to be completed. */
 static const uint64_t quiet_ns = 250000000;
+/* A repetition that crossed our ACK on the wire has come by then. */
+static const uint64_t settled_ns = 1000000000;
 /* Lines may be printed in parts. */
 static const uint64_t line_ns = 1000000000;
 
@@ -94,6 +96,7 @@ static void on_request(struct kd__sight *s, const struct kd_decode_record *r)
 		return;
 	s->asked = 0;
 	s->is_stopped = false;
+	s->resumed_at = s->now;
 	if (s->is_break)
 		tell(s, KD_RELAY_RUNNING, "");
 	s->is_break = false;
@@ -152,6 +155,13 @@ static void on_from_target(struct kd__sight *s, const struct kd_decode_record *r
 		take_debug_io(s, payload, size);
 }
 
+/* A snapshot was taken back: the target stands in a stop that we have seen long ago. */
+static bool is_back_in_time(const struct kd__sight *s, const struct kd_decode_record *r)
+{
+	return r->direction == KD_DECODE_FROM_TARGET && r->type == KD_PACKET_STATE_CHANGE64 &&
+	       !s->is_stopped && s->now - s->resumed_at > settled_ns;
+}
+
 static void on_packet(struct kd__sight *s, const struct kd_decode_record *r)
 {
 	const struct kd_packet_info *info = kd_packet_find(r->type);
@@ -164,6 +174,8 @@ static void on_packet(struct kd__sight *s, const struct kd_decode_record *r)
 		on_control(s, r);
 	} else if (r->is_repeat) {
 		s->counters.resends++;
+		if (is_back_in_time(s, r))
+			on_state_change(s, r);
 	} else if (r->direction == KD_DECODE_FROM_TARGET) {
 		on_from_target(s, r, r->bytes + KD_HDR_SIZE, hdr.length);
 	} else {

@@ -29,7 +29,7 @@ struct kd__sight {
 	uint64_t fed[2], told[2];       /* bytes of each kd_decode_direction, and those in records */
 	bool is_stopped, is_break;      /* it is for people to look at, not a module load */
 	char os[64];
-	uint64_t now, fed_at[2];
+	uint64_t now, fed_at[2], resumed_at;
 	/* The request that waits for its answer; 0: none. */
 	uint32_t asked;
 	uint64_t asked_at;

@@ -169,6 +169,8 @@ static void recover(struct ring_carrier *r)
 	}
 	kd_ring_pulse_clear(&r->pulse);
 	r->resyncs++;
+	/* The stop that it is taken back to may be the last one that we knew: no echo of it. */
+	r->has_last = false;
 	r->may_echo = true;
 	r->last_word = kd_now_ns();
 }

@@ -318,7 +318,7 @@ def test_watch():
                 watch.wait("running")
                 fake.tell("print hello there")
                 watch.wait("print", "hello there")
-                kd.send("q")
+                kd.process.terminate()
                 kd.wait_end()
             for kind in ("attached", "stopped", "detached"):
                 watch.wait(kind)
