@@ -462,6 +462,7 @@ static void on_key(struct screen *s, int key)
 	case KEY_NPAGE: move_to(s, (long)s->index + table_height()); break;
 	case KEY_HOME: move_to(s, 0); break;
 	case KEY_END: move_to(s, (long)n_rows(s)); break;
+	case 'L' & 0x1F:
 	case KEY_RESIZE: clearok(stdscr, TRUE); break;
 	default: key_for_vm(s, key); break;
 	}

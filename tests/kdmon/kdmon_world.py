@@ -12,13 +12,15 @@ sys.path.insert(0, str(ROOT / "tests" / "console"))
 from kd_console import Failure, check, check_schema, wait_for  # noqa: E402
 
 KDMON = os.environ.get("KDMON", str(ROOT / "build" / "apps" / "kdmon" / "kdmon"))
+RUN_AS = {}  # of subprocess: another user, where a test needs one
 FLEET = os.environ.get("KD_FAKE_FLEET", str(ROOT / "build/tests/support/kd-fake-fleet"))
 
 
 def kdmon(folder, *words, timeout=60, **kwargs):
     return subprocess.run([KDMON, *map(str, words)], text=True, errors="replace",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=timeout, env=folder.environment, **kwargs)
+                          stderr=subprocess.PIPE, timeout=timeout, env=folder.environment,
+                          **{**RUN_AS, **kwargs})
 
 
 def answer(folder, *words, **kwargs):
