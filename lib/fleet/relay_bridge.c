@@ -266,7 +266,10 @@ static void on_target_packet(struct bridge *b, const struct kd_link_event *e)
 		else
 			on_wait(b, e);
 		break;
-	case KD_PACKET_STATE_MANIPULATE: b->is_asked = false; /* fall through */
+	case KD_PACKET_STATE_MANIPULATE:
+		b->is_asked = false;
+		enqueue(b, e);
+		break;
 	default: enqueue(b, e); break;
 	}
 }

@@ -381,18 +381,20 @@ static bool find_holder(struct entry *e, const struct kd__session_found *session
 	return true;
 }
 
-static void find_reader(struct entry *e, struct kd_socket_table *sockets)
+static void find_reader(struct entry *e, bool is_held, struct kd_socket_table *sockets)
 {
 	struct kd_socket_users users;
 
 	if (e->endpoint.kind == KD_ENDPOINT_UNIX)
-		kd__socket_users_unix(sockets, e->endpoint.path, &users);
+		kd__socket_users_unix(sockets, e->endpoint.path, !is_held, &users);
 	else if (e->endpoint.kind == KD_ENDPOINT_TCP && strcmp(e->endpoint.path, "localhost") == 0)
 		kd__socket_users_tcp(sockets, e->endpoint.port, &users);
 	else
 		return;
 	if (e->found.source == KD_VM_NAMED)
 		e->vm.state = users.is_listening || users.n_connected ? KD_VM_RUNNING : KD_VM_OFF;
+	if (is_held)
+		return;
 	take_debugger(e, users.n_connected ? KD_VM_DEBUGGER_OTHER : KD_VM_DEBUGGER_NONE, users.pid,
 		      users.program);
 }
@@ -402,8 +404,7 @@ static void find_debugger(struct entry *e, const struct kd__session_found *sessi
 {
 	if (!e->has_endpoint)
 		return;
-	find_reader(e, sockets);
-	find_holder(e, sessions, n);
+	find_reader(e, find_holder(e, sessions, n), sockets);
 	if (e->vm.debugger == KD_VM_DEBUGGER_OTHER)
 		kd__obstacle_add(&e->obstacles,
 				 "%s (pid %ld) is connected to its debug port, and two readers would "

@@ -264,7 +264,8 @@ void kd__process_name(pid_t pid, char *out, size_t size)
 
 /* --- asking --- */
 
-void kd__socket_users_unix(struct kd_socket_table *t, const char *path, struct kd_socket_users *ret)
+void kd__socket_users_unix(struct kd_socket_table *t, const char *path, bool names_them,
+			   struct kd_socket_users *ret)
 {
 	const struct unix_row *connected = NULL;
 
@@ -280,7 +281,7 @@ void kd__socket_users_unix(struct kd_socket_table *t, const char *path, struct k
 		ret->n_connected++;
 		connected = row;
 	}
-	if (!connected)
+	if (!connected || !names_them)
 		return;
 	read_peers(t);
 	ret->pid = connected->peer ? holder_of(connected->peer) : 0;

@@ -23,8 +23,8 @@ struct kd_socket_users {
 	char program[32];     /* its name; "" when pid is 0 */
 };
 
-/* At the unix socket of that path. */
-void kd__socket_users_unix(struct kd_socket_table *t, const char *path,
+/* At the unix socket of that path. Who it is costs a look at all processes: `names_them` or not. */
+void kd__socket_users_unix(struct kd_socket_table *t, const char *path, bool names_them,
 			   struct kd_socket_users *ret);
 /* At the TCP port of this machine; who it is is not looked for. */
 void kd__socket_users_tcp(struct kd_socket_table *t, uint16_t port, struct kd_socket_users *ret);

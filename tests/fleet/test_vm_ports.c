@@ -99,7 +99,7 @@ static void users_of(const char *path, struct kd_socket_users *ret)
 	struct kd_error err;
 
 	assert_status(KD_OK, kd__socket_table_create(&t, &err));
-	kd__socket_users_unix(t, path, ret);
+	kd__socket_users_unix(t, path, true, ret);
 	kd__socket_table_destroy(t);
 }
 
