@@ -67,8 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			kd__sight_restart(&s, "link down");
 			seen.is_stopped = false;
 		}
-		kd__sight_feed(&s, is_in ? KD_DECODE_FROM_TARGET : KD_DECODE_TO_TARGET, data + at, n,
-			       now);
+		kd__sight_feed(&s, is_in ? KD_DECODE_FROM_TARGET : KD_DECODE_TO_TARGET, data + at,
+			       n, now);
 		kd__sight_timeout(&s, now);
 		*(is_in ? &in : &out) += n;
 		at += n;

@@ -217,8 +217,8 @@ static void os_text(struct server *s, char *text, size_t size)
 		  : info.machine == 0x14C  ? "x86"
 		  : info.machine == 0xAA64 ? "arm64"
 					   : "unknown machine";
-	snprintf(text, size, "%s, build %u%s%s", machine, info.build,
-		 info.build_lab[0] ? ", " : "", info.build_lab);
+	snprintf(text, size, "%s, build %u%s%s", machine, info.build, info.build_lab[0] ? ", " : "",
+		 info.build_lab);
 }
 
 static void op_status(struct server *s, struct client *cl, json_t *request, json_t *id)

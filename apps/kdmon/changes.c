@@ -10,9 +10,8 @@ static json_t *find(json_t *list, const char *id)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(json_object_get(list, "vms"), i, row)
-		if (strcmp(show_text(row, "id"), id) == 0)
-			return row;
+	json_array_foreach(json_object_get(list, "vms"), i,
+			   row) if (strcmp(show_text(row, "id"), id) == 0) return row;
 	return NULL;
 }
 
@@ -53,7 +52,7 @@ void changes_between(json_t *before, json_t *now, void (*fn)(void *context, json
 
 	json_array_foreach(json_object_get(now, "vms"), i, row)
 		compare(find(before, show_text(row, "id")), row, fn, context);
-	json_array_foreach(json_object_get(before, "vms"), i, row)
-		if (!find(now, show_text(row, "id")))
-			tell("gone", row, "", fn, context);
+	json_array_foreach(json_object_get(before, "vms"), i,
+			   row) if (!find(now, show_text(row, "id")))
+		tell("gone", row, "", fn, context);
 }

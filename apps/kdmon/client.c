@@ -145,9 +145,9 @@ json_t *monitor_ask(struct monitor_client *c, const char *op, json_t *request, i
 		}
 		json_decref(value);
 	}
-	return show_failure(is_over ? KD_E_CLOSED : KD_E_TIMEOUT,
-			    is_over ? "the monitor ended the connection"
-				    : "the monitor does not answer");
+	return show_failure(
+		is_over ? KD_E_CLOSED : KD_E_TIMEOUT,
+		is_over ? "the monitor ended the connection" : "the monitor does not answer");
 }
 
 json_t *monitor_next(struct monitor_client *c, int timeout_ms, bool *is_over_ret)

@@ -196,7 +196,7 @@ int main(int argc, char **argv)
 	}
 	settings = app_alloc(sizeof(*settings));
 	code = settings_read(settings, o.config, message, sizeof(message)) ? run(&o, settings)
-									    : wrong(message);
+									   : wrong(message);
 	settings_free(settings);
 	free(settings);
 	return code;

@@ -230,8 +230,9 @@ void monitor_help_rst(FILE *to)
 {
 	char head[80];
 
-	fprintf(to, ".. Written by `kdmon --help-rst`; a test compares. Edit apps/kdmon/option.c and "
-		    "apps/kdmon/verbs.c.\n\n");
+	fprintf(to,
+		".. Written by `kdmon --help-rst`; a test compares. Edit apps/kdmon/option.c and "
+		"apps/kdmon/verbs.c.\n\n");
 	rst_title(to, "kdmon", '=');
 	rst_title(to, "find virtual machines, and see to their kernel debugging", '-');
 	fprintf(to, ":Manual section: 1\n\n");
@@ -239,9 +240,11 @@ void monitor_help_rst(FILE *to)
 	fprintf(to, "::\n\n    kdmon [OPTIONS] [VERB ...]\n\n");
 	rst_title(to, "DESCRIPTION", '~');
 	fprintf(to,
-		"``kdmon`` finds the virtual machines of this machine and of the libvirt connections "
+		"``kdmon`` finds the virtual machines of this machine and of the libvirt "
+		"connections "
 		"that\n"
-		"it is given, and shows what their kernel debugging does. It starts debuggers, stops "
+		"it is given, and shows what their kernel debugging does. It starts debuggers, "
+		"stops "
 		"machines,\n"
 		"takes and restores snapshots, and stands between a machine and its debugger: to "
 		"count, to log,\n"

@@ -25,8 +25,8 @@ bool place_runtime(const char *name, char *path, size_t size, char *message_ret,
 	char base[256];
 
 	runtime_base(base, sizeof(base));
-	if ((size_t)snprintf(path, size, "%s/openkd%s%s", base, name ? "/" : "",
-			     name ? name : "") < size)
+	if ((size_t)snprintf(path, size, "%s/openkd%s%s", base, name ? "/" : "", name ? name : "") <
+	    size)
 		return true;
 	snprintf(message_ret, message_size, "%s/openkd: too long a path for a socket", base);
 	return false;

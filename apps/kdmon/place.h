@@ -15,8 +15,7 @@ bool place_runtime(const char *name, char *path, size_t size, char *message_ret,
 /* The folder is there, ours, and closed to others. False: message_ret. */
 bool place_make_runtime(char *message_ret, size_t size);
 /* $XDG_STATE_HOME/openkd/NAME; its folder is made. False: message_ret. */
-bool place_state(const char *name, char *path, size_t size, char *message_ret,
-		 size_t message_size);
+bool place_state(const char *name, char *path, size_t size, char *message_ret, size_t message_size);
 
 /* A name of others as part of a file's name: letters, digits, `-`, `_`, `.`; never empty. */
 void place_clean(const char *name, char *out, size_t size);

@@ -44,11 +44,12 @@ static bool default_listen(const char *vm, char *out, size_t size, char *message
 static json_t *refuse(const struct kd_vm *vm)
 {
 	if (vm->debugger == KD_VM_DEBUGGER_SESSION || vm->debugger == KD_VM_DEBUGGER_OTHER)
-		return show_failure(KD_E_EXISTS,
-				    "%s (pid %ld) holds the debug port of %s: end it, then kdmon proxy "
-				    "%s; debuggers attach to the proxy",
-				    vm->debugger_name[0] ? vm->debugger_name : "another program",
-				    vm->debugger_pid, vm->name, vm->name);
+		return show_failure(
+			KD_E_EXISTS,
+			"%s (pid %ld) holds the debug port of %s: end it, then kdmon proxy "
+			"%s; debuggers attach to the proxy",
+			vm->debugger_name[0] ? vm->debugger_name : "another program",
+			vm->debugger_pid, vm->name, vm->name);
 	if (!vm->port[0])
 		return show_failure(KD_E_NOT_FOUND, "%s: %s", vm->name,
 				    vm->n_obstacles ? vm->obstacles[0] : "it has no debug port");

@@ -20,13 +20,20 @@
 #include "apps/kdmon/show.h"
 #include "apps/kdmon/verbs.h"
 
-enum { TICK_MS = 200, LOOK_MS = 1000, LINES_KEPT = 200, LINE_SIZE = 200, PANE = 8, ANSWER_MAX = 200 };
+enum {
+	TICK_MS = 200,
+	LOOK_MS = 1000,
+	LINES_KEPT = 200,
+	LINE_SIZE = 200,
+	PANE = 8,
+	ANSWER_MAX = 200
+};
 
 struct screen {
 	const struct settings *settings;
-	json_t *list; /* what is shown; NULL: not looked yet */
-	char selected[512]; /* id */
-	size_t index, first; /* of the selected row; of the first one that is shown */
+	json_t *list;            /* what is shown; NULL: not looked yet */
+	char selected[512];      /* id */
+	size_t index, first;     /* of the selected row; of the first one that is shown */
 	char (*line)[LINE_SIZE]; /* LINES_KEPT of the pane, a ring */
 	size_t n_lines;
 	struct monitor_client *monitor; /* NULL: none runs */
@@ -414,9 +421,9 @@ static const struct {
 	const char *verb; /* NULL: `run` */
 	void (*run)(struct screen *s, json_t *vm);
 } keys[] = {
-	{ 'a', NULL, key_attach },   { 'b', "break", NULL },      { 'p', "pause", NULL },
-	{ 'r', "resume", NULL },     { 'R', "reset", NULL },      { 's', NULL, key_snapshot },
-	{ 'v', NULL, key_revert },   { 'x', NULL, key_proxy },    { 'l', NULL, key_log },
+	{ 'a', NULL, key_attach }, { 'b', "break", NULL },   { 'p', "pause", NULL },
+	{ 'r', "resume", NULL },   { 'R', "reset", NULL },   { 's', NULL, key_snapshot },
+	{ 'v', NULL, key_revert }, { 'x', NULL, key_proxy }, { 'l', NULL, key_log },
 	{ 't', NULL, key_trace },
 };
 

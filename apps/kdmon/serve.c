@@ -31,7 +31,7 @@
 #include "apps/kdmon/show.h"
 
 enum {
-	WATCH_MS = 1000,  /* between two looks while somebody watches */
+	WATCH_MS = 1000,   /* between two looks while somebody watches */
 	DESERTED_MS = 250, /* a debugger may come back at once */
 	RELEASES_MAX = 3,
 };
@@ -185,8 +185,7 @@ static json_t *op_list(struct monitor *m, struct kd_vm_list *list, const struct 
 
 	(void)vm;
 	(void)request;
-	json_array_foreach(json_object_get(o, "vms"), i, row)
-		proxies_merge(&m->proxies, row);
+	json_array_foreach(json_object_get(o, "vms"), i, row) proxies_merge(&m->proxies, row);
 	json_object_set_new(o, "ok", json_true());
 	return o;
 }
@@ -284,8 +283,8 @@ static json_t *start_log(struct proxy *p, json_t *request)
 		i++;
 	if (i == APP_ARRAY_LEN(formats))
 		return show_failure(KD_E_INVALID, "the format is text, json or pcapng");
-	if (!path && !default_log(p->vm, formats[i].suffix, own, sizeof(own), message,
-				  sizeof(message)))
+	if (!path &&
+	    !default_log(p->vm, formats[i].suffix, own, sizeof(own), message, sizeof(message)))
 		return show_failure(KD_E_IO, "%s", message);
 	s = kd_relay_log_start(p->relay, path ? path : own, formats[i].format, &err);
 	if (s != KD_OK)
@@ -368,8 +367,8 @@ static const struct {
 	json_t *(*run)(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 		       json_t *request);
 } operations[] = {
-	{ "list", false, op_list }, { "status", true, op_status }, { "proxy", true, op_proxy },
-	{ "break", true, op_break }, { "log", true, op_log },      { "trace", true, op_trace },
+	{ "list", false, op_list },    { "status", true, op_status }, { "proxy", true, op_proxy },
+	{ "break", true, op_break },   { "log", true, op_log },       { "trace", true, op_trace },
 	{ "attach", true, op_attach },
 };
 
@@ -509,8 +508,7 @@ static void on_request(struct monitor *m, struct client *cl, const char *line)
 	if (answer) {
 		reply(cl, request, answer);
 	} else {
-		m->pending[m->n_pending++] =
-			(struct pending){ cl->number, json_incref(request) };
+		m->pending[m->n_pending++] = (struct pending){ cl->number, json_incref(request) };
 		m->scan_is_wanted = true;
 	}
 	json_decref(request);
@@ -602,10 +600,14 @@ static void start_debugger(struct monitor *m, struct proxy *p)
 static void on_relay_event(struct monitor *m, struct proxy *p, const struct kd_relay_event *e)
 {
 	static const char *const names[] = {
-		[KD_RELAY_CLIENT_CAME] = "attached", [KD_RELAY_CLIENT_LEFT] = "detached",
-		[KD_RELAY_STOPPED] = "stopped",      [KD_RELAY_RUNNING] = "running",
-		[KD_RELAY_RESTARTED] = "restarted",  [KD_RELAY_UP] = "up",
-		[KD_RELAY_DOWN] = "down",            [KD_RELAY_PRINT] = "print",
+		[KD_RELAY_CLIENT_CAME] = "attached",
+		[KD_RELAY_CLIENT_LEFT] = "detached",
+		[KD_RELAY_STOPPED] = "stopped",
+		[KD_RELAY_RUNNING] = "running",
+		[KD_RELAY_RESTARTED] = "restarted",
+		[KD_RELAY_UP] = "up",
+		[KD_RELAY_DOWN] = "down",
+		[KD_RELAY_PRINT] = "print",
 	};
 	struct kd_relay_status st;
 
@@ -769,8 +771,8 @@ static void turn(struct monitor *m)
 static bool is_taken(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool answered =
-		fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+	bool answered = fd >= 0 &&
+			connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
 
 	if (fd >= 0)
 		close(fd);

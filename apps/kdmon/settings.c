@@ -16,9 +16,9 @@ bool settings_read(struct settings *s, const char *path, char *message_ret, size
 		return false;
 	for (size_t i = 0; i < s->config.n_targets; i++)
 		if (s->config.targets[i].endpoint)
-			s->targets[s->n_targets++] =
-				(struct kd_vm_target){ s->config.targets[i].name,
-						       s->config.targets[i].endpoint };
+			s->targets[s->n_targets++] = (struct kd_vm_target){
+				s->config.targets[i].name, s->config.targets[i].endpoint
+			};
 	s->uris = app_strdup(s->config.connections ? s->config.connections : "");
 	s->n_connections = config_connections(s->uris, s->connections);
 	return true;

@@ -188,8 +188,7 @@ static void show_row(FILE *to, json_t *vm)
 
 	who(vm, debugger, sizeof(debugger));
 	if (json_is_object(c)) {
-		snprintf(packets, sizeof(packets),
-			 "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
+		snprintf(packets, sizeof(packets), "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
 			 number_of(c, "rx_packets"), number_of(c, "tx_packets"));
 		show_time(number_of(c, "round_trip_ns_median"), trip, sizeof(trip));
 	}
@@ -232,7 +231,8 @@ static void show_numbers(FILE *to, json_t *c)
 	char in[24], out[24], median[24], p99[24];
 
 	if (!json_is_object(c)) {
-		line(to, "counters", "unknown: neither a session of kd nor a proxy is there to count");
+		line(to, "counters",
+		     "unknown: neither a session of kd nor a proxy is there to count");
 		return;
 	}
 	fprintf(to,

@@ -15,7 +15,7 @@
 
 enum { ASK_MS = 10000 };
 
-#define NO_MONITOR                                                                           \
+#define NO_MONITOR                                                                          \
 	"no monitor runs: start it with `kdmon serve`, or for good with `systemctl --user " \
 	"enable --now kdmon`"
 
@@ -126,31 +126,31 @@ static void show_status_text(FILE *to, json_t *answer, const struct verb_call *c
 
 static const char *template_of(const struct verb_call *call)
 {
-	return call->command			? call->command
+	return call->command                   ? call->command
 	       : call->settings->config.attach ? call->settings->config.attach
-						: LAUNCH_DEFAULT;
+					       : LAUNCH_DEFAULT;
 }
 
 static json_t *refuse_attach(json_t *vm)
 {
 	json_t *debugger = json_object_get(vm, "debugger"), *proxy = json_object_get(vm, "proxy");
 	const char *kind = show_text(debugger, "kind");
-	const char *obstacle =
-		json_string_value(json_array_get(json_object_get(vm, "obstacles"), 0));
+	const char *obstacle = json_string_value(
+		json_array_get(json_object_get(vm, "obstacles"), 0));
 	json_int_t pid = json_integer_value(json_object_get(debugger, "pid"));
 
 	if (!*show_text(vm, "endpoint"))
 		return show_failure(KD_E_NOT_FOUND, "%s: %s", show_text(vm, "name"),
 				    obstacle ? obstacle : "it has no debug port");
 	if (strcmp(kind, "session") == 0 || strcmp(kind, "other") == 0)
-		return show_failure(
-			KD_E_EXISTS,
-			"%s (pid %" JSON_INTEGER_FORMAT
-			") is attached to %s already: end it first. Behind a proxy (kdmon proxy %s) "
-			"debuggers can take turns",
-			*show_text(debugger, "program") ? show_text(debugger, "program")
-							: "another program",
-			pid, show_text(vm, "name"), show_text(vm, "name"));
+		return show_failure(KD_E_EXISTS,
+				    "%s (pid %" JSON_INTEGER_FORMAT
+				    ") is attached to %s already: end it first. Behind a proxy "
+				    "(kdmon proxy %s) "
+				    "debuggers can take turns",
+				    *show_text(debugger, "program") ? show_text(debugger, "program")
+								    : "another program",
+				    pid, show_text(vm, "name"), show_text(vm, "name"));
 	if (json_is_true(json_object_get(proxy, "has_client")))
 		return show_failure(KD_E_EXISTS,
 				    "pid %" JSON_INTEGER_FORMAT
@@ -177,12 +177,12 @@ static json_t *run_debugger(const struct verb_call *call, json_t *vm)
 		;
 	o = WIFEXITED(status) && WEXITSTATUS(status) == 0
 		    ? show_ok()
-		    : show_failure(KD_E_IO, "the debugger ended with status %d",
-				   WIFEXITED(status) ? WEXITSTATUS(status)
-						     : 128 + WTERMSIG(status));
-	json_object_set_new(o, "exit_status",
-			    json_integer(WIFEXITED(status) ? WEXITSTATUS(status)
-							   : 128 + WTERMSIG(status)));
+		    : show_failure(
+			      KD_E_IO, "the debugger ended with status %d",
+			      WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	json_object_set_new(
+		o, "exit_status",
+		json_integer(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
 	return o;
 }
 
@@ -282,8 +282,8 @@ static json_t *run_trace(const struct verb_call *call)
 {
 	bool is_off = strcmp(call->word[2], "off") == 0;
 	char *path = is_off ? NULL : absolute(call->word[2]);
-	json_t *request = json_pack("{s:s, s:s, s:s*}", "vm", call->word[0], "prefix", call->word[1],
-				    "path", path);
+	json_t *request = json_pack("{s:s, s:s, s:s*}", "vm", call->word[0], "prefix",
+				    call->word[1], "path", path);
 
 	free(path);
 	return ask_monitor("trace", request);
@@ -293,10 +293,10 @@ static json_t *run_proxy(const struct verb_call *call)
 {
 	if (call->n_words > 1 && strcmp(call->word[1], "off") == 0)
 		return ask_monitor("unproxy", json_pack("{s:s}", "vm", call->word[0]));
-	return ask_monitor("proxy",
-			   json_pack("{s:s, s:s*, s:b, s:b}", "vm", call->word[0], "endpoint",
-				     call->n_words > 1 ? call->word[1] : NULL, "fast",
-				     call->is_fast, "keep_stopped", call->keeps_stopped));
+	return ask_monitor(
+		"proxy", json_pack("{s:s, s:s*, s:b, s:b}", "vm", call->word[0], "endpoint",
+				   call->n_words > 1 ? call->word[1] : NULL, "fast", call->is_fast,
+				   "keep_stopped", call->keeps_stopped));
 }
 
 static void show_proxy(FILE *to, json_t *answer, const struct verb_call *call)

@@ -36,9 +36,9 @@ struct kd_relay_options {
 	 */
 	const char *listen;
 	/**
-	 * Speak with the target by packets, not bytes: over the ring of a VM of this machine as soon
-	 * as its guest has one, over its serial line else, or over KDNET. Debuggers see a plain
-	 * serial port in any case. While no debugger is there, module loads are let go on.
+	 * Speak with the target by packets, not bytes: over the ring of a VM of this machine as
+	 * soon as its guest has one, over its serial line else, or over KDNET. Debuggers see a
+	 * plain serial port in any case. While no debugger is there, module loads are let go on.
 	 */
 	bool is_fast;
 };
@@ -74,10 +74,10 @@ struct kd_relay_status {
 	uint64_t clients; /**< how many came so far */
 	uint64_t refused; /**< how many found the place taken */
 	uint64_t dropped; /**< bytes of the target that a debugger did not take */
-	char road[KD_ERROR_TEXT_SIZE];    /**< "serial line", "ring in guest RAM" */
-	char os[64];                      /**< "x64, build 19041"; "": not seen yet */
-	char trouble[KD_ERROR_TEXT_SIZE]; /**< why the target's end is not up; "": nothing */
-	char log[KD_ERROR_TEXT_SIZE];     /**< the log's path; "": no log */
+	char road[KD_ERROR_TEXT_SIZE];        /**< "serial line", "ring in guest RAM" */
+	char os[64];                          /**< "x64, build 19041"; "": not seen yet */
+	char trouble[KD_ERROR_TEXT_SIZE];     /**< why the target's end is not up; "": nothing */
+	char log[KD_ERROR_TEXT_SIZE];         /**< the log's path; "": no log */
 	char log_trouble[KD_ERROR_TEXT_SIZE]; /**< why a log or a trace ended early; "": nothing */
 };
 void kd_relay_status(struct kd_relay *relay, struct kd_relay_status *ret);
@@ -135,7 +135,7 @@ enum kd_relay_event_kind {
 	KD_RELAY_RESTARTED, /**< it started anew */
 	KD_RELAY_UP,        /**< its end is connected (again) */
 	KD_RELAY_DOWN,
-	KD_RELAY_PRINT,     /**< `text`: a line */
+	KD_RELAY_PRINT, /**< `text`: a line */
 };
 
 struct kd_relay_event {

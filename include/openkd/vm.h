@@ -48,7 +48,8 @@ enum kd_vm_debugger {
 /** What travelled, since the session or relay began. */
 struct kd_vm_counters {
 	bool is_known; /**< false: nobody counts; the rest is 0 */
-	uint64_t rx_packets, tx_packets; /**< data packets from and to the target, without repeats */
+	uint64_t rx_packets,
+		tx_packets; /**< data packets from and to the target, without repeats */
 	uint64_t rx_bytes, tx_bytes;
 	uint64_t resyncs; /**< RESETs of the link */
 	uint64_t resends; /**< packets that were asked for or sent again */
@@ -64,14 +65,14 @@ struct kd_vm {
 	const char *id;         /**< unique in the list: UUID, "pid-4711", a file, the name */
 	const char *connection; /**< URI or file; "" for processes */
 	long pid;               /**< of the hypervisor's process; 0: unknown, or it is off */
-	const char *endpoint; /**< for kd_session_create(); a relay's if there is one; "": none */
-	const char *port;     /**< the VM's own end; equals `endpoint` without a relay */
+	const char *endpoint;   /**< for kd_session_create(); a relay's if there is one; "": none */
+	const char *port;       /**< the VM's own end; equals `endpoint` without a relay */
 	enum kd_vm_debugger debugger;
 	long debugger_pid;         /**< 0: unknown or nobody */
 	const char *debugger_name; /**< program; "" when unknown or nobody */
 	const char *session;       /**< path of the session's socket; "": none */
 	const char *session_state; /**< "running", "stopped"... of a SESSION; "" otherwise */
-	const char *os;            /**< what was seen of the guest: "x64, build 19041"; "" nothing */
+	const char *os; /**< what was seen of the guest: "x64, build 19041"; "" nothing */
 	struct kd_vm_counters counters;
 	size_t n_obstacles;
 	const char *const *obstacles; /**< what is in the way of debugging, each with its remedy */
@@ -92,7 +93,8 @@ struct kd_vm_list_options {
 	size_t n_connections;
 	const struct kd_vm_target *targets;
 	size_t n_targets;
-	uint32_t timeout_ms; /**< for all that may take time (monitors, libvirt, sessions); 0: 2000 */
+	uint32_t timeout_ms; /**< for all that may take time (monitors, libvirt, sessions); 0: 2000
+			      */
 };
 
 /* clang-format off */
@@ -133,15 +135,15 @@ const char *kd_vm_list_problem(const struct kd_vm_list *list, size_t index);
 /**
  * The one of that name or id.
  *
- * @return KD_OK; KD_E_NOT_FOUND: none, err names those there are; KD_E_AMBIGUOUS: several, err names
- *         their ids, which are unique.
+ * @return KD_OK; KD_E_NOT_FOUND: none, err names those there are; KD_E_AMBIGUOUS: several, err
+ * names their ids, which are unique.
  * @owns *vm_ret is valid as long as the list   @blocks never
  */
 enum kd_status kd_vm_list_find(const struct kd_vm_list *list, const char *name,
 			       const struct kd_vm **vm_ret, struct kd_error *err);
 
 enum kd_vm_action {
-	KD_VM_PAUSE,    /**< processors stand still; the debugger's stop is another thing */
+	KD_VM_PAUSE, /**< processors stand still; the debugger's stop is another thing */
 	KD_VM_RESUME,
 	KD_VM_RESET,    /**< as by the machine's button */
 	KD_VM_SNAPSHOT, /**< take one; `name` */
@@ -158,8 +160,8 @@ enum kd_vm_action {
  * @param timeout_ms  0: 60000.
  * @return KD_OK; KD_E_NOT_FOUND: no such snapshot; KD_E_EXISTS: such a snapshot is there;
  *         KD_E_UNSUPPORTED: this VM can't (no monitor, no disk for snapshots, tool not installed);
- *         KD_E_DENIED, KD_E_CLOSED, KD_E_TIMEOUT, KD_E_TARGET, KD_E_IO: err says why and what to do;
- *         KD_E_INVALID: not such a name.
+ *         KD_E_DENIED, KD_E_CLOSED, KD_E_TIMEOUT, KD_E_TARGET, KD_E_IO: err says why and what to
+ * do; KD_E_INVALID: not such a name.
  * @threads any   @blocks up to the timeout
  */
 enum kd_status kd_vm_do(const struct kd_vm *vm, enum kd_vm_action action, const char *name,

@@ -224,8 +224,7 @@ static void write_target(struct kd_relay *r)
 		lane_clear(&r->up); /* a line has no memory */
 		return;
 	}
-	if (r->break_wanted && !r->up.n &&
-	    kd__sight_is_between_packets(&r->sight, kd_now_ns())) {
+	if (r->break_wanted && !r->up.n && kd__sight_is_between_packets(&r->sight, kd_now_ns())) {
 		r->break_wanted = false;
 		see(r, KD_DECODE_TO_TARGET, &breakin, 1);
 		lane_put(&r->up, &breakin, 1);
@@ -363,8 +362,7 @@ static void *run(void *context)
 static enum kd_status open_target(struct kd_relay *r, const struct kd_relay_options *o,
 				  struct kd_error *err)
 {
-	struct kd_open_options options = { .may_be_absent = true,
-					   .instead = r->listener.text };
+	struct kd_open_options options = { .may_be_absent = true, .instead = r->listener.text };
 	struct kd_endpoint ep;
 	struct kd_transport *line;
 	enum kd_status s = kd_endpoint_parse(o->target, &ep, err);
@@ -372,11 +370,12 @@ static enum kd_status open_target(struct kd_relay *r, const struct kd_relay_opti
 	if (s != KD_OK)
 		return s;
 	if (ep.kind == KD_ENDPOINT_REPLAY || (ep.kind == KD_ENDPOINT_NET && !o->is_fast))
-		return kd_error_set(err, KD_E_SYNTAX, 0, "%s",
-				    ep.kind == KD_ENDPOINT_NET
-					    ? "KDNET has packets, not bytes: a proxy of it has to be "
-					      "a fast one"
-					    : "a recording can't be passed on: kd -k replay:FILE");
+		return kd_error_set(
+			err, KD_E_SYNTAX, 0, "%s",
+			ep.kind == KD_ENDPOINT_NET
+				? "KDNET has packets, not bytes: a proxy of it has to be "
+				  "a fast one"
+				: "a recording can't be passed on: kd -k replay:FILE");
 	/* The VM may be reset, reverted, started anew: we stay. */
 	ep.reconnect = ep.kind != KD_ENDPOINT_NET;
 	s = kd_transport_open(&ep, &options, &line, err);
@@ -433,7 +432,8 @@ KD_EXPORT enum kd_status kd_relay_create(const struct kd_relay_options *options,
 	r->events_fd = r->listener.fd = r->wake.fd = -1;
 	s = options->target && options->listen
 		    ? start(r, options, err)
-		    : kd_error_set(err, KD_E_SYNTAX, 0, "a target and a place to listen are needed");
+		    : kd_error_set(err, KD_E_SYNTAX, 0,
+				   "a target and a place to listen are needed");
 	if (s != KD_OK) {
 		kd_relay_destroy(r);
 		return s;

@@ -134,8 +134,7 @@ static void send_request(struct bridge *b)
 
 static uint64_t ask_again_at(const struct bridge *b)
 {
-	return b->is_asked && b->asked_road != b->roads ? b->asked_at + patience_ns
-							: KD_TIME_NEVER;
+	return b->is_asked && b->asked_road != b->roads ? b->asked_at + patience_ns : KD_TIME_NEVER;
 }
 
 /* A request that was on the line when the ring was taken is lost, and its debugger would wait. */

@@ -8,9 +8,9 @@
 #include "lib/io/transport.h"
 
 struct kd__relay_listener {
-	int fd;                         /* listens; -1: a pseudo-terminal */
-	struct kd_transport *terminal;  /* that one; owned */
-	struct kd_endpoint at;          /* for those who connect */
+	int fd;                        /* listens; -1: a pseudo-terminal */
+	struct kd_transport *terminal; /* that one; owned */
+	struct kd_endpoint at;         /* for those who connect */
 	char text[KD_ENDPOINT_TEXT_SIZE];
 	char unlink_path[KD_ENDPOINT_PATH_SIZE]; /* ours to remove; "": none */
 };

@@ -19,7 +19,8 @@ static const uint64_t log_max = UINT64_C(1) << 30, flush_every = 200000000;
 
 static FILE *open_append(const char *path, struct kd_error *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		      0600);
 	FILE *f = fd >= 0 ? fdopen(fd, "a") : NULL;
 	enum kd_status s = errno == EACCES   ? KD_E_DENIED
 			   : errno == ENOENT ? KD_E_NOT_FOUND
@@ -106,7 +107,8 @@ enum kd_status kd__relay_log_record(struct kd__relay_log *l, const struct kd_dec
 	if (s != KD_OK)
 		return kd_error_set(err, KD_E_IO, 0, "%.120s: %s", l->path, strerror(errno));
 	if (ftell(l->text) > (long)log_max)
-		return kd_error_set(err, KD_E_FULL, 0, "%.120s: the log has 1 GB and ends", l->path);
+		return kd_error_set(err, KD_E_FULL, 0, "%.120s: the log has 1 GB and ends",
+				    l->path);
 	return KD_OK;
 }
 
@@ -206,8 +208,8 @@ enum kd_status kd__relay_trace_stop(struct kd__relay_traces *t, const char *pref
 	struct kd__relay_trace *row = find(t, prefix);
 
 	if (!row)
-		return kd_error_set(err, KD_E_NOT_FOUND, 0, "no trace of lines that begin with '%s'",
-				    prefix);
+		return kd_error_set(err, KD_E_NOT_FOUND, 0,
+				    "no trace of lines that begin with '%s'", prefix);
 	close_trace(row);
 	*row = t->row[--t->n];
 	return KD_OK;

@@ -26,8 +26,8 @@ struct kd__sight {
 	struct kd_decoder *decoder;
 	struct kd__sight_sink sink;
 	struct kd_vm_counters counters; /* but the round trips */
-	uint64_t fed[2], told[2];       /* bytes of each kd_decode_direction, and those in records */
-	bool is_stopped, is_break;      /* it is for people to look at, not a module load */
+	uint64_t fed[2], told[2];  /* bytes of each kd_decode_direction, and those in records */
+	bool is_stopped, is_break; /* it is for people to look at, not a module load */
 	char os[64];
 	uint64_t now, fed_at[2], resumed_at;
 	/* The request that waits for its answer; 0: none. */

@@ -140,8 +140,8 @@ static size_t open_all(const char *folder, struct kd__session_found *found, stru
 
 		if (length < 6 || strcmp(entry->d_name + length - 5, ".sock") != 0 ||
 		    strcmp(entry->d_name, MONITOR_SOCKET) == 0 ||
-		    snprintf(found[n].path, sizeof found[n].path, "%s/%s", folder,
-			     entry->d_name) >= (int)sizeof found[n].path)
+		    snprintf(found[n].path, sizeof found[n].path, "%s/%s", folder, entry->d_name) >=
+			    (int)sizeof found[n].path)
 			continue;
 		*a = (struct asked){ .fd = connect_to(found[n].path), .found = &found[n] };
 		if (a->fd < 0)

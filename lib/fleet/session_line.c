@@ -36,7 +36,10 @@ static const struct {
 	const char *name;
 	size_t offset;
 } fields[] = {
-#define FIELD(name, field) { name, offsetof(struct kd_vm_counters, field) }
+#define FIELD(name, field)                                   \
+	{                                                    \
+		name, offsetof(struct kd_vm_counters, field) \
+	}
 	FIELD("rx_packets", rx_packets),
 	FIELD("tx_packets", tx_packets),
 	FIELD("rx_bytes", rx_bytes),
@@ -67,8 +70,8 @@ static enum kd_status take_status(struct kd__session_state *s, json_t *line)
 		return KD_OK;
 	s->counters.is_known = true;
 	for (size_t i = 0; i < KD_ARRAY_LEN(fields); i++)
-		*(uint64_t *)((char *)&s->counters + fields[i].offset) =
-			number(counters, fields[i].name);
+		*(uint64_t *)((char *)&s->counters + fields[i].offset) = number(counters,
+										fields[i].name);
 	s->counters.resends = number(counters, "resends") + number(counters, "retransmits");
 	return KD_OK;
 }

@@ -80,7 +80,8 @@ static const char *remedy(const char *uri, enum kd_status status)
 
 	switch (status) {
 	case KD_E_CLOSED:
-		return is_system ? " (sudo systemctl start libvirtd?)" : " (is its daemon running?)";
+		return is_system ? " (sudo systemctl start libvirtd?)"
+				 : " (is its daemon running?)";
 	case KD_E_DENIED:
 		return is_system ? " (sudo usermod -aG libvirt $USER, then log in again)"
 				 : " (whose connection is it?)";
@@ -119,8 +120,8 @@ static enum kd_status ask_connections(struct kd_vm_list *list, const char *const
 	n = KD_MIN(n, (size_t)CONNECTIONS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		row[i] = (struct connection){ .uri = uris[i], .deadline = list->deadline };
-		row[i].has_thread = n > 1 && !pthread_create(&row[i].thread, NULL, ask_connection,
-							     &row[i]);
+		row[i].has_thread = n > 1 &&
+				    !pthread_create(&row[i].thread, NULL, ask_connection, &row[i]);
 		if (!row[i].has_thread)
 			ask_connection(&row[i]);
 	}
@@ -406,12 +407,12 @@ static void find_debugger(struct entry *e, const struct kd__session_found *sessi
 		return;
 	find_reader(e, find_holder(e, sessions, n), sockets);
 	if (e->vm.debugger == KD_VM_DEBUGGER_OTHER)
-		kd__obstacle_add(&e->obstacles,
-				 "%s (pid %ld) is connected to its debug port, and two readers would "
-				 "take each other's bytes: end it, or let it attach to a proxy of "
-				 "kdmon",
-				 e->debugger[0] ? e->debugger : "another program",
-				 e->vm.debugger_pid);
+		kd__obstacle_add(
+			&e->obstacles,
+			"%s (pid %ld) is connected to its debug port, and two readers would "
+			"take each other's bytes: end it, or let it attach to a proxy of "
+			"kdmon",
+			e->debugger[0] ? e->debugger : "another program", e->vm.debugger_pid);
 }
 
 static enum kd_status find_debuggers(struct kd_vm_list *list, struct kd_error *err)
@@ -451,7 +452,8 @@ static enum kd_status check_options(const struct kd_vm_list_options *o, struct k
 {
 	for (size_t i = 0; i < o->n_targets; i++)
 		if (!o->targets[i].name || !o->targets[i].endpoint)
-			return kd_error_set(err, KD_E_INVALID, 0, "a target without name or endpoint");
+			return kd_error_set(err, KD_E_INVALID, 0,
+					    "a target without name or endpoint");
 	for (size_t i = 0; o->connections && i < o->n_connections; i++)
 		if (!o->connections[i])
 			return kd_error_set(err, KD_E_INVALID, 0, "a connection without URI");
@@ -486,8 +488,8 @@ KD_EXPORT enum kd_status kd_vm_list_create(const struct kd_vm_list_options *opti
 	if (!list)
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	list->options = options ? options : &defaults;
-	list->deadline = kd_deadline_after_ms(
-		list->options->timeout_ms ? list->options->timeout_ms : LIST_MS);
+	list->deadline = kd_deadline_after_ms(list->options->timeout_ms ? list->options->timeout_ms
+									: LIST_MS);
 	s = fill(list, err);
 	list->options = NULL;
 	if (s != KD_OK) {
@@ -583,7 +585,8 @@ static bool is_good_name(const char *name)
 	size_t n = name ? strlen(name) : 0;
 
 	return n > 0 && n <= 64 && name[0] != '-' && name[0] != '.' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == n;
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+		       n;
 }
 
 KD_EXPORT enum kd_status kd_vm_do(const struct kd_vm *vm, enum kd_vm_action action,

@@ -142,8 +142,9 @@ static void check_path(const struct kd_vm_found *vm, const char *path,
 					 "a folder of %s is closed to us: run as the VM's user",
 					 path);
 		else if (vm->state != KD_VM_OFF)
-			kd__obstacle_add(obstacles, "%s is not there: was it removed while the VM "
-						    "ran? Restart the VM",
+			kd__obstacle_add(obstacles,
+					 "%s is not there: was it removed while the VM "
+					 "ran? Restart the VM",
 					 path);
 		return;
 	}

@@ -8,8 +8,8 @@
 #include "lib/io/endpoint.h"
 
 struct kd_endpoint_holder {
-	pid_t pid;        /* 0: held, but by whom is not told */
-	char program[32]; /* "" unknown */
+	pid_t pid;                           /* 0: held, but by whom is not told */
+	char program[32];                    /* "" unknown */
 	char instead[KD_ENDPOINT_PATH_SIZE]; /* an endpoint that the holder offers; "": none */
 };
 

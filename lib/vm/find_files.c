@@ -141,8 +141,7 @@ static bool home_path(const char *rest, char path[PATH_SIZE])
 {
 	const char *home = getenv("HOME");
 
-	return home && home[0] == '/' &&
-	       snprintf(path, PATH_SIZE, "%s/%s", home, rest) < PATH_SIZE;
+	return home && home[0] == '/' && snprintf(path, PATH_SIZE, "%s/%s", home, rest) < PATH_SIZE;
 }
 
 /* --- VirtualBox --- */
@@ -170,7 +169,8 @@ static void on_entry(void *context, const char *path, const char *const *a)
 
 enum kd_status kd__vm_find_virtualbox(struct kd_vm_rows *rows, struct kd_error *err)
 {
-	static const char *const programs[] = { "VirtualBoxVM", "VBoxHeadless", "VirtualBox", NULL };
+	static const char *const programs[] = { "VirtualBoxVM", "VBoxHeadless", "VirtualBox",
+						NULL };
 	struct kd_vm_rows own = { .n = 0 };
 	struct registry r = { .rows = &own };
 	const struct kd__xml_visitor visitor = { on_entry, NULL, &r };

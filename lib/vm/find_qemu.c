@@ -150,8 +150,8 @@ static bool ask_one(struct kd_vm_found *vm, const char *path, uint64_t deadline)
 		vm->state = state_of(status);
 	json_decref(status);
 	status = NULL;
-	if (has_terminal(vm) && kd_qmp_execute(q, "query-chardev", NULL, deadline, NULL, &status,
-					       NULL) == KD_OK)
+	if (has_terminal(vm) &&
+	    kd_qmp_execute(q, "query-chardev", NULL, deadline, NULL, &status, NULL) == KD_OK)
 		find_terminals(vm, status);
 	json_decref(status);
 	kd_qmp_close(q);

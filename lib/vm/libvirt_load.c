@@ -25,7 +25,7 @@ static void load(void)
 	if (!library)
 		return;
 	is_loaded = true;
-#define KD_X(name)                                  \
+#define KD_X(name)                                         \
 	*(void **)&functions.name = dlsym(library, #name); \
 	is_loaded &= functions.name != NULL;
 	KD__LIBVIRT_FUNCTIONS(KD_X)

@@ -12,27 +12,27 @@
 #include "lib/base.h"
 
 /* The functions that we use: one row each, declared as libvirt's headers do. */
-#define KD__LIBVIRT_FUNCTIONS(X)      \
-	X(virInitialize)              \
-	X(virSetErrorFunc)            \
-	X(virGetLastError)            \
-	X(virConnectOpenAuth)         \
-	X(virConnectClose)            \
-	X(virConnectListAllDomains)   \
-	X(virDomainLookupByName)      \
-	X(virDomainLookupByUUIDString) \
-	X(virDomainGetName)           \
-	X(virDomainGetState)          \
-	X(virDomainGetXMLDesc)        \
-	X(virDomainFree)              \
-	X(virDomainSuspend)           \
-	X(virDomainResume)            \
-	X(virDomainReset)             \
-	X(virDomainSnapshotCreateXML) \
+#define KD__LIBVIRT_FUNCTIONS(X)         \
+	X(virInitialize)                 \
+	X(virSetErrorFunc)               \
+	X(virGetLastError)               \
+	X(virConnectOpenAuth)            \
+	X(virConnectClose)               \
+	X(virConnectListAllDomains)      \
+	X(virDomainLookupByName)         \
+	X(virDomainLookupByUUIDString)   \
+	X(virDomainGetName)              \
+	X(virDomainGetState)             \
+	X(virDomainGetXMLDesc)           \
+	X(virDomainFree)                 \
+	X(virDomainSuspend)              \
+	X(virDomainResume)               \
+	X(virDomainReset)                \
+	X(virDomainSnapshotCreateXML)    \
 	X(virDomainSnapshotLookupByName) \
-	X(virDomainSnapshotGetName)   \
-	X(virDomainListAllSnapshots)  \
-	X(virDomainRevertToSnapshot)  \
+	X(virDomainSnapshotGetName)      \
+	X(virDomainListAllSnapshots)     \
+	X(virDomainRevertToSnapshot)     \
 	X(virDomainSnapshotFree)
 
 struct kd__libvirt {

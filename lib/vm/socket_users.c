@@ -111,8 +111,8 @@ static void read_tcp(struct kd_socket_table *t, const char *name)
 			    2 ||
 		    (state != 1 && state != 10))
 			continue;
-		t->tcp[t->n_tcp++] =
-			(struct tcp_row){ .port = (uint16_t)port, .is_listening = state == 10 };
+		t->tcp[t->n_tcp++] = (struct tcp_row){ .port = (uint16_t)port,
+						       .is_listening = state == 10 };
 	}
 	if (f)
 		fclose(f);

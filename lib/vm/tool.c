@@ -96,8 +96,8 @@ enum kd_status kd__tool_run(const char *const *argv, uint64_t deadline, char **t
 	close(ends[1]);
 	if (failed) {
 		close(ends[0]);
-		return kd_error_set(err, failed == ENOENT ? KD_E_UNSUPPORTED : KD_E_IO, 0,
-				    "%s: %s", argv[0],
+		return kd_error_set(err, failed == ENOENT ? KD_E_UNSUPPORTED : KD_E_IO, 0, "%s: %s",
+				    argv[0],
 				    failed == ENOENT ? "not installed, and nothing else controls "
 						       "this VM"
 						     : strerror(failed));

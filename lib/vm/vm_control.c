@@ -48,8 +48,8 @@ static enum kd_status monitor_line(struct kd_qmp *q, const char *line, uint64_t 
 	return kd_qmp_monitor_command(q, line, deadline, NULL, text_ret, err);
 }
 
-static enum kd_status has_snapshot(struct kd_qmp *q, const char *name, uint64_t deadline,
-				   bool *ret, struct kd_error *err)
+static enum kd_status has_snapshot(struct kd_qmp *q, const char *name, uint64_t deadline, bool *ret,
+				   struct kd_error *err)
 {
 	struct search search = { name, false };
 	char *text = NULL;
@@ -106,9 +106,9 @@ static enum kd_status qemu_snapshot(struct kd_qmp *q, const char *name, bool rev
 static enum kd_status qemu_do(const struct kd_vm_found *vm, enum kd_vm_action action,
 			      const char *name, uint64_t deadline, struct kd_error *err)
 {
-	static const char *const commands[] = { [KD_VM_PAUSE] = "stop",
-						[KD_VM_RESUME] = "cont",
-						[KD_VM_RESET] = "system_reset" };
+	static const char *const commands[] = {
+		[KD_VM_PAUSE] = "stop", [KD_VM_RESUME] = "cont", [KD_VM_RESET] = "system_reset"
+	};
 	struct kd_qmp *q;
 	enum kd_status s = open_monitor(vm, deadline, &q, err);
 
@@ -273,10 +273,11 @@ static enum kd_status tool_snapshots(const struct kd_vm_found *vm,
 
 static enum kd_status no_control(const struct kd_vm_found *vm, struct kd_error *err)
 {
-	return kd_error_set(err, KD_E_UNSUPPORTED, 0,
-			    "%s is a name in the configuration file, no VM of this machine: nothing "
-			    "controls it",
-			    vm->name);
+	return kd_error_set(
+		err, KD_E_UNSUPPORTED, 0,
+		"%s is a name in the configuration file, no VM of this machine: nothing "
+		"controls it",
+		vm->name);
 }
 
 enum kd_status kd__vm_do(const struct kd_vm_found *vm, enum kd_vm_action action, const char *name,

@@ -23,7 +23,7 @@ struct kd_vm_found {
 	char name[KD_QEMU_TEXT_SIZE];
 	char id[KD_QEMU_PATH_SIZE]; /* UUID, file; "": none */
 	char connection[KD_QEMU_PATH_SIZE];
-	bool is_remote;           /* its paths are of another machine */
+	bool is_remote;            /* its paths are of another machine */
 	struct kd_qemu_id process; /* pid 0: unknown */
 	size_t n_serials;
 	struct kd_qemu_port serials[KD_VM_SERIALS_MAX]; /* by index: 0 is COM1 */

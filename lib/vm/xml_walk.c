@@ -42,8 +42,7 @@ static void XMLCALL on_start(void *context, const char *name, const char **attri
 	memcpy(w->path + old, name, n + 1);
 	w->length[++w->depth] = old + n;
 	if (w->visitor->element)
-		w->visitor->element(w->visitor->context, w->path,
-				    (const char *const *)attributes);
+		w->visitor->element(w->visitor->context, w->path, (const char *const *)attributes);
 }
 
 static void XMLCALL on_end(void *context, const char *name)

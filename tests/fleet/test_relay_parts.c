@@ -42,9 +42,8 @@ static void on_line(void *context, const char *line, size_t size)
 /* A packet with its trailer; how many bytes. */
 static size_t packet(uint8_t *out, uint16_t type, uint32_t id, const void *payload, size_t size)
 {
-	const struct kd_packet_hdr hdr = { .leader = type == KD_PACKET_RESET
-							     ? KD_LEADER_CONTROL
-							     : KD_LEADER_DATA,
+	const struct kd_packet_hdr hdr = { .leader = type == KD_PACKET_RESET ? KD_LEADER_CONTROL
+									     : KD_LEADER_DATA,
 					   .type = type,
 					   .length = (uint16_t)size,
 					   .id = id,

@@ -32,10 +32,11 @@ static void test_lines(void **state)
 	assert_string_equal(s.endpoint, "unix:/x");
 	assert_int_equal(take(&s, "{\"event\":\"stop\"}"), KD_OK);
 	assert_false(s.has_status);
-	assert_int_equal(take(&s, "{\"id\":1,\"ok\":true,\"state\":\"running\",\"os\":\"x\\u001b64\","
-				  "\"counters\":{\"rx_packets\":7,\"stops\":-1,\"resends\":2,"
-				  "\"retransmits\":3,\"prints\":\"x\"}}"),
-			 KD_OK);
+	assert_int_equal(
+		take(&s, "{\"id\":1,\"ok\":true,\"state\":\"running\",\"os\":\"x\\u001b64\","
+			 "\"counters\":{\"rx_packets\":7,\"stops\":-1,\"resends\":2,"
+			 "\"retransmits\":3,\"prints\":\"x\"}}"),
+		KD_OK);
 	assert_true(s.has_status && s.counters.is_known);
 	assert_string_equal(s.state, "running");
 	assert_string_equal(s.os, "x?64");
@@ -46,8 +47,13 @@ static void test_lines(void **state)
 
 static void test_nonsense(void **state)
 {
-	static const char *const lines[] = { "",	"x",	     "[]",	     "1",
-					     "null",	"\"openkd\"", "{\"hello\":\"other\"}",
+	static const char *const lines[] = { "",
+					     "x",
+					     "[]",
+					     "1",
+					     "null",
+					     "\"openkd\"",
+					     "{\"hello\":\"other\"}",
 					     "{\"a\":1,\"a\":2}" };
 	struct kd__session_state s = { 0 };
 

@@ -79,7 +79,8 @@ static void test_hostile_xml(void **state)
 }
 
 static const char domain[] =
-	"<domain type='kvm' id='3'><name>win10</name><uuid>00112233-4455-6677-8899-aabbccddeeff</uuid>"
+	"<domain type='kvm' "
+	"id='3'><name>win10</name><uuid>00112233-4455-6677-8899-aabbccddeeff</uuid>"
 	"<devices><serial type='unix'><source mode='bind' path='/run/win10.sock'/>"
 	"<log file='/tmp/log' append='off'/><target type='isa-serial' port='1'/></serial>"
 	"<serial type='pty' tty='/dev/pts/4'><source path='/dev/pts/4'/><target port='0'/></serial>"
@@ -107,14 +108,15 @@ static void test_domain(void **state)
 
 static void test_vmx(void **state)
 {
-	static const char text[] = "#!/usr/bin/vmware\r\n.encoding = \"UTF-8\"\r\n"
-				   "displayName = \"Win |22XP|22\"\r\nSERIAL0.present = \"TRUE\"\r\n"
-				   "serial0.fileType = \"pipe\"\nserial0.fileName = \"com 1\"\n"
-				   "serial0.pipe.endPoint = \"server\"\n"
-				   "serial1.present = \"FALSE\"\nserial1.fileType = \"device\"\n"
-				   "serial2.present = \"true\"\nserial2.fileType = \"network\"\n"
-				   "serial2.fileName = \"telnet://127.0.0.1:4000\"\n"
-				   "serial9.present = \"TRUE\"\nbroken\nodd = unquoted\n";
+	static const char text[] =
+		"#!/usr/bin/vmware\r\n.encoding = \"UTF-8\"\r\n"
+		"displayName = \"Win |22XP|22\"\r\nSERIAL0.present = \"TRUE\"\r\n"
+		"serial0.fileType = \"pipe\"\nserial0.fileName = \"com 1\"\n"
+		"serial0.pipe.endPoint = \"server\"\n"
+		"serial1.present = \"FALSE\"\nserial1.fileType = \"device\"\n"
+		"serial2.present = \"true\"\nserial2.fileType = \"network\"\n"
+		"serial2.fileName = \"telnet://127.0.0.1:4000\"\n"
+		"serial9.present = \"TRUE\"\nbroken\nodd = unquoted\n";
 	struct kd_vm_found vm;
 	struct kd_error err;
 
@@ -167,7 +169,8 @@ static void test_snapshots(void **state)
 	assert_string_equal(names, "first;second one;");
 }
 
-/* --- a home folder with machines of both, and their programs, which note what they were told --- */
+/* --- a home folder with machines of both, and their programs, which note what they were told ---
+ */
 
 static void write_file(const char *folder, const char *name, const char *text, int mode)
 {
@@ -287,8 +290,8 @@ static void test_home(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vbox),   cmocka_unit_test(test_hostile_xml),
-		cmocka_unit_test(test_domain), cmocka_unit_test(test_vmx),
+		cmocka_unit_test(test_vbox),      cmocka_unit_test(test_hostile_xml),
+		cmocka_unit_test(test_domain),    cmocka_unit_test(test_vmx),
 		cmocka_unit_test(test_snapshots), cmocka_unit_test(test_home),
 	};
 

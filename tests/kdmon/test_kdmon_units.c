@@ -79,10 +79,9 @@ static void test_launch(void **state)
 static void test_clean(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "win10", "win10" },        { "../../etc/x", "_._.._etc_x" },
-		{ "a b/c", "a_b_c" },        { ".hidden", "_hidden" },
-		{ "x-1_2.3", "x-1_2.3" },    { "", "vm" },
-		{ "\xC3\xA4", "__" },        { "\x1b[31m", "__31m" },
+		{ "win10", "win10" },     { "../../etc/x", "_._.._etc_x" }, { "a b/c", "a_b_c" },
+		{ ".hidden", "_hidden" }, { "x-1_2.3", "x-1_2.3" },         { "", "vm" },
+		{ "\xC3\xA4", "__" },     { "\x1b[31m", "__31m" },
 	};
 	char out[16];
 
@@ -99,8 +98,8 @@ static void test_clean(void **state)
 
 static void test_options(void **state)
 {
-	const char *good[] = { "kdmon", "--json", "log",      "vm",    "on", "--format=pcapng",
-			 "-o",    "/x",     "--", "--odd" };
+	const char *good[] = { "kdmon",           "--json", "log", "vm", "on",
+			       "--format=pcapng", "-o",     "/x",  "--", "--odd" };
 	const char *bad[] = { "kdmon", "--json=yes" };
 	struct monitor_options o;
 	char message[200];

@@ -195,8 +195,7 @@ static void print_counters(void)
 {
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < n_targets; i++) {
-		const struct kd_link_counters *c =
-			kd_link_counters(&targets[i].fake->server.link);
+		const struct kd_link_counters *c = kd_link_counters(&targets[i].fake->server.link);
 
 		printf("{\"target\":%zu,\"tx_packets\":%" PRIu64 ",\"rx_packets\":%" PRIu64
 		       ",\"tx_bytes\":%" PRIu64 ",\"rx_bytes\":%" PRIu64 "}\n",
