@@ -23,6 +23,8 @@ static const struct key {
 	{ "endpoint", offsetof(struct config_target, endpoint) },
 	{ "sympath", offsetof(struct config_target, symbol_path) },
 	{ "startup", offsetof(struct config_target, startup) },
+	{ "proxy", offsetof(struct config_target, proxy) },
+	{ "attach", offsetof(struct config_target, attach) },
 };
 
 static char *trim(char *s)
@@ -180,6 +182,8 @@ void config_free(struct config *c)
 		free(c->targets[i].endpoint);
 		free(c->targets[i].symbol_path);
 		free(c->targets[i].startup);
+		free(c->targets[i].proxy);
+		free(c->targets[i].attach);
 	}
 	*c = (struct config){ 0 };
 }

@@ -13,6 +13,8 @@
  *	endpoint = com:pipe,port=/tmp/win10.sock
  *	sympath  = /home/me/win10           in front of the default
  *	startup  = sxe ld:mydriver
+ *	proxy    = on                       kdmon serve begins with a proxy: on, fast, or where it
+ *listens attach   = xterm -e kd -k {endpoint}   ... and starts that when the target stops alone
  */
 #ifndef APPS_KD_CONFIG_H
 #define APPS_KD_CONFIG_H
@@ -23,7 +25,7 @@
 enum { CONFIG_TARGETS_MAX = 128, CONFIG_LINE_MAX = 4096, CONFIG_CONNECTIONS_MAX = 32 };
 
 struct config_target {
-	char *name, *endpoint, *symbol_path, *startup;
+	char *name, *endpoint, *symbol_path, *startup, *proxy, *attach;
 };
 
 struct config {

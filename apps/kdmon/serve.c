@@ -56,7 +56,7 @@ struct monitor {
 	struct client clients[MONITOR_CLIENTS_MAX];
 	uint64_t next_number;
 	struct proxies proxies;
-	bool is_ending;
+	bool is_ending, has_begun; /* what the configuration asks for was done */
 
 	struct pending pending[MONITOR_PENDING_MAX];
 	size_t n_pending;
@@ -456,6 +456,39 @@ static void watch_changes(struct monitor *m)
 	m->last = now;
 }
 
+/* One target of the configuration: its proxy, and what to start when it stops. */
+static void begin_target(struct monitor *m, const struct config_target *t)
+{
+	const struct kd_vm *vm;
+	struct kd_error err = { 0 };
+	struct proxy *p = NULL;
+	json_t *failure = NULL;
+	bool is_fast = strcmp(t->proxy, "fast") == 0;
+	bool is_place = !is_fast && strcmp(t->proxy, "on") != 0;
+	enum kd_status s = kd_vm_list_find(m->scanned, t->name, &vm, &err);
+
+	if (s == KD_OK)
+		p = proxies_add(&m->proxies, vm, is_place ? t->proxy : NULL, is_fast, &failure);
+	if (p && t->attach)
+		p->attach = app_strdup(t->attach);
+	if (!p)
+		fprintf(stderr, "kdmon: target %s: %s\n", t->name,
+			failure ? show_text(failure, "error") : err.text);
+	json_decref(failure);
+}
+
+static void begin_targets(struct monitor *m)
+{
+	const struct config *c = &m->settings->config;
+
+	if (m->has_begun || !m->scanned)
+		return;
+	m->has_begun = true;
+	for (size_t i = 0; i < c->n_targets; i++)
+		if (c->targets[i].proxy && strcmp(c->targets[i].proxy, "off") != 0)
+			begin_target(m, &c->targets[i]);
+}
+
 static void on_scanned(struct monitor *m)
 {
 	eventfd_t unused;
@@ -464,6 +497,7 @@ static void on_scanned(struct monitor *m)
 	if (m->is_scanning)
 		pthread_join(m->scan_thread, NULL);
 	m->is_scanning = false;
+	begin_targets(m);
 	answer_pending(m, m->n_served);
 	m->n_served = 0;
 	watch_changes(m);
@@ -850,6 +884,8 @@ int serve_main(const struct settings *settings)
 	if (begin(m, message, sizeof(message))) {
 		printf("kdmon: serving at %s\n", m->path);
 		fflush(stdout);
+		m->scan_is_wanted = true;
+		start_scan(m);
 		while (!m->is_ending)
 			turn(m);
 	} else {

@@ -326,6 +326,23 @@ def test_watch():
                 check_schema("monitor-event", event)
 
 
+def test_configured():
+    """Proxies and debuggers that the configuration asks for are there when the monitor begins"""
+    with Folder() as folder, Fleet(folder, 2):
+        config = folder.path / "config" / "openkd" / "config"
+        note = folder.path / "note"
+        config.write_text(config.read_text().replace("[target t1]", f"proxy = on\n[target t1]") +
+                          f"proxy = tcp-listen:localhost:0\nattach = touch {note}\n" +
+                          "[target t2]\nendpoint = replay:x\nproxy = on\n")
+        with Monitor(folder) as monitor:
+            wait_for("t0", lambda: vm(folder, "t0")["proxy"])
+            check(vm(folder, "t1")["proxy"]["endpoint"].startswith("tcp:localhost:"), "its place")
+            done(folder, "break", "t1")
+            wait_for("the debugger", note.exists)
+            monitor.stop()
+            check("target t2: a recording" in monitor.process.stderr.read().decode(), "why not t2")
+
+
 def test_exact():
     """Eight targets behind proxies: packets and bytes are those that the targets saw, to the last"""
     with Folder() as folder, Fleet(folder, 8) as fleet, Monitor(folder):
@@ -394,7 +411,7 @@ def test_hostile_target():
 if __name__ == "__main__":
     tests = [test_names, test_command_line, test_session, test_other_reader, test_proxy, test_places,
              test_one_at_a_time, test_break, test_killed_debugger, test_ending, test_killed_monitor,
-             test_log, test_trace, test_attach, test_watch, test_exact, test_hostile_clients,
+             test_log, test_trace, test_attach, test_watch, test_configured, test_exact, test_hostile_clients,
              test_hostile_target]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     sys.exit(main(chosen or tests))
