@@ -26,7 +26,7 @@ static const struct spec {
 	  "over KDNET. Debuggers see a serial port all the same." },
 	{ NULL, "--keep-stopped", NULL, AT(keeps_stopped),
 	  "proxy: leave a machine standing whose debugger went without letting it go on. By default it "
-	  "is let go on after a quarter of a second." },
+	  "is let go on after a tenth of a second." },
 	{ NULL, "--format", "FORMAT", AT(format), "log: text (default), json or pcapng." },
 	{ "-o", "--output", "FILE", AT(output),
 	  "log: where to. Default: a new file in $XDG_STATE_HOME/openkd." },

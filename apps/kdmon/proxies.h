@@ -19,7 +19,8 @@ struct proxy {
 	pid_t debugger;     /* the one we started; 0: none */
 	/* monotonic ms: look then whether it has to be let go on; 0: no need */
 	long long release_at;
-	unsigned releases; /* tries since somebody was there */
+	unsigned releases; /* tries since it ran */
+	bool is_held;      /* somebody told it to stop, and will come */
 };
 
 struct proxies {

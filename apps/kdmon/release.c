@@ -27,9 +27,10 @@ bool release_target(const char *endpoint)
 	struct kd_event event;
 	bool is_stopped = false;
 
-	options.no_fifo_fix = true;
+	/* One that waits for the ACK of an answer says nothing else until it is asked to stop. */
+	options.initial_break = true;
 	options.memory_road = KD_MEMORY_BY_KD;
-	options.request_timeout_ms = 1000;
+	options.request_timeout_ms = 2000;
 	if (kd_session_create(endpoint, &options, &session, NULL) != KD_OK)
 		return false;
 	while (!is_stopped && now_ms() < end) {

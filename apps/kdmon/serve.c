@@ -32,7 +32,7 @@
 
 enum {
 	WATCH_MS = 1000,   /* between two looks while somebody watches */
-	DESERTED_MS = 250, /* a debugger may come back at once */
+	DESERTED_MS = 100, /* a debugger may come back at once */
 	RELEASES_MAX = 3,
 };
 
@@ -230,6 +230,17 @@ static json_t *op_proxy(struct monitor *m, struct kd_vm_list *list, const struct
 	return with_proxy(p);
 }
 
+/* Without a debugger the stop waits for one. */
+static enum kd_status hold_and_break(struct proxy *p, struct kd_error *err)
+{
+	enum kd_status s = kd_relay_break_in(p->relay, err);
+	struct kd_relay_status st;
+
+	kd_relay_status(p->relay, &st);
+	p->is_held = s == KD_OK && !st.has_client;
+	return s;
+}
+
 static json_t *op_break(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 			json_t *request)
 {
@@ -241,7 +252,7 @@ static json_t *op_break(struct monitor *m, struct kd_vm_list *list, const struct
 	(void)request;
 	/* A session of ours asks again until the target stops; a relay can only say it once. */
 	if (p && !vm->session[0])
-		s = kd_relay_break_in(p->relay, &err);
+		s = hold_and_break(p, &err);
 	else
 		s = kd_vm_break_in(vm, &err);
 	return s == KD_OK ? show_ok() : show_error(s, &err);
@@ -646,7 +657,10 @@ static void on_relay_event(struct monitor *m, struct proxy *p, const struct kd_r
 	struct kd_relay_status st;
 
 	tell(m, names[e->kind], p, e->text);
-	if (e->kind == KD_RELAY_CLIENT_LEFT)
+	if (e->kind == KD_RELAY_CLIENT_CAME)
+		p->is_held = false;
+	/* A killed debugger leaves a stop, or breakpoints that make one later. */
+	if (e->kind == KD_RELAY_CLIENT_LEFT || e->kind == KD_RELAY_STOPPED)
 		p->release_at = now_ms() + DESERTED_MS;
 	if (e->kind == KD_RELAY_RUNNING)
 		p->releases = 0;
@@ -684,10 +698,11 @@ static void release_deserted(struct monitor *m)
 		if (!p->release_at || now < p->release_at)
 			continue;
 		p->release_at = 0;
-		if (!proxies_is_deserted(p) || p->releases == RELEASES_MAX || p->debugger)
+		if (!proxies_is_deserted(p) || p->releases == RELEASES_MAX ||
+		    p->debugger || p->is_held)
 			continue;
 		p->releases++;
-		tell(m, "released", p, "its debugger left it standing");
+		tell(m, "released", p, "it stood still, and nobody was there");
 		/* The thread may outlive all but the descriptor. */
 		release_target_async(kd_relay_endpoint(p->relay), on_released,
 				     (void *)(intptr_t)m->released_fd);

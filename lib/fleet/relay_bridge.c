@@ -66,12 +66,15 @@ struct bridge {
 	struct packet asked;
 	uint64_t asked_at;
 	uint32_t asked_road, roads; /* how many changes of road there were */
+	uint64_t ask_stop_at;       /* ask then where the target stands; KD_TIME_NEVER: no need */
 	size_t first, n;
 	struct packet *queue; /* QUEUE_MAX */
 };
 
 /* An answer over the new road comes sooner, or not at all. */
 static const uint64_t patience_ns = 200000000;
+/* A target that was told to stop and does not say so may have said it to somebody else. */
+static const uint64_t stop_ns = 1000000000;
 
 static struct bridge *of(struct kd_transport *t)
 {
@@ -157,6 +160,23 @@ static void on_request(struct bridge *b, const struct kd_link_event *e)
 		return;
 	b->has_request = keep(&b->request, e->type, e->payload, e->length);
 	send_request(b);
+}
+
+static void break_in(struct bridge *b, uint64_t now)
+{
+	kd_carrier_break_in(b->carrier);
+	b->ask_stop_at = KD_MIN(b->ask_stop_at, now + stop_ns);
+}
+
+/* Its stop was lost between two roads, or came before we did. */
+static void ask_where_it_stands(struct bridge *b, uint64_t now)
+{
+	if (b->is_waiting)
+		b->ask_stop_at = KD_TIME_NEVER;
+	if (now < b->ask_stop_at)
+		return;
+	b->ask_stop_at = KD_TIME_NEVER;
+	kd_carrier_ask_resend(b->carrier);
 }
 
 /* What a system does that nobody debugs. */
@@ -281,12 +301,13 @@ static void on_target(struct bridge *b, const struct kd_link_event *e, uint64_t 
 		b->is_waiting = b->wait_is_due = b->has_request = b->is_asked = false;
 		b->n = 0;
 		kd_link_restart(&b->link, now); /* the next packet says so */
+		b->ask_stop_at = now + patience_ns;
 	}
 }
 
 /* --- from the debugger --- */
 
-static void on_client(struct bridge *b, const struct kd_link_event *e)
+static void on_client(struct bridge *b, const struct kd_link_event *e, uint64_t now)
 {
 	switch (e->kind) {
 	case KD_LINK_PACKET: on_request(b, e); break;
@@ -294,8 +315,10 @@ static void on_client(struct bridge *b, const struct kd_link_event *e)
 	case KD_LINK_RESET_SEEN:
 		if (!kd_link_is_busy(&b->link))
 			b->wait_is_due = b->is_waiting;
+		if (!b->is_waiting)
+			b->ask_stop_at = now;
 		break;
-	case KD_LINK_BREAKIN: kd_carrier_break_in(b->carrier); break;
+	case KD_LINK_BREAKIN: break_in(b, now); break;
 	case KD_LINK_GAVE_UP: b->wait_is_due = false; break;
 	default: break;
 	}
@@ -306,7 +329,7 @@ static void client_events(struct bridge *b, uint64_t now)
 	struct kd_link_event e;
 
 	while (kd_link_next_event(&b->link, &e))
-		on_client(b, &e);
+		on_client(b, &e, now);
 	say_next(b, now);
 }
 
@@ -317,7 +340,7 @@ static void feed(struct bridge *b, const uint8_t *bytes, size_t n, uint64_t now)
 		if (b->is_waiting || kd_link_is_busy(&b->link))
 			done += kd_link_feed(&b->link, bytes + done, n - done, now);
 		else if (kd_link_poll_byte(&b->link, bytes[done++], now))
-			kd_carrier_break_in(b->carrier);
+			break_in(b, now);
 		client_events(b, now);
 	}
 }
@@ -417,12 +440,21 @@ static void note_line(struct bridge *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
+/* Whoever comes next starts anew. */
+static void forget_target(struct bridge *b)
+{
+	b->is_waiting = b->wait_is_due = b->has_request = b->is_asked = false;
+	b->ask_stop_at = KD_TIME_NEVER;
+	kd_link_cancel(&b->link);
+}
+
 /* False: the line is gone for good. */
 static bool run_target(struct bridge *b)
 {
 	struct kd_link_event event;
 	struct kd_error err;
-	uint64_t deadline = KD_MIN(kd_link_deadline(&b->link), ask_again_at(b));
+	uint64_t deadline = KD_MIN(KD_MIN(kd_link_deadline(&b->link), ask_again_at(b)),
+				   b->ask_stop_at);
 	enum kd_status s = kd_carrier_run(b->carrier, deadline, &event, &err);
 	uint64_t now = kd_now_ns();
 
@@ -430,12 +462,12 @@ static bool run_target(struct bridge *b)
 	case KD_OK: on_target(b, &event, now); return true;
 	case KD_E_TIMEOUT: kd_link_timeout(&b->link, now); return true;
 	case KD_E_CANCELLED: kd_cancel_clear(&b->wake); return true;
-	case KD_E_RESET: /* another connection: whoever is there starts anew */
-		b->is_waiting = b->wait_is_due = b->has_request = b->is_asked = false;
-		kd_link_cancel(&b->link);
-		return true;
+	case KD_E_RESET: forget_target(b); return true; /* another connection */
 	default: break;
 	}
+	forget_target(b);
+	if (kd_transport_info(b->carrier->transport)->is_reconnecting)
+		return true; /* the VM ended; it may come back */
 	pthread_mutex_lock(&b->lock);
 	b->over = err;
 	b->over.status = s;
@@ -464,6 +496,7 @@ static void *run(void *context)
 		look_at_client(b);
 		take_in(b, now);
 		ask_again(b, now);
+		ask_where_it_stands(b, now);
 		send_request(b);
 		client_events(b, now);
 		give_out(b, now);
@@ -590,6 +623,7 @@ static struct bridge *new_bridge(struct kd_transport *line, struct kd_error *err
 		return NULL;
 	b->base.ops = &ops;
 	b->base.info.is_reconnecting = true;
+	b->ask_stop_at = KD_TIME_NEVER;
 	snprintf(b->base.name, sizeof b->base.name, "%s", line->name);
 	pthread_mutex_init(&b->lock, NULL);
 	b->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -32,26 +32,6 @@ static enum kd_status take_hello(struct kd__session_state *s, json_t *line, stru
 	return KD_OK;
 }
 
-static const struct {
-	const char *name;
-	size_t offset;
-} fields[] = {
-#define FIELD(name, field)                                   \
-	{                                                    \
-		name, offsetof(struct kd_vm_counters, field) \
-	}
-	FIELD("rx_packets", rx_packets),
-	FIELD("tx_packets", tx_packets),
-	FIELD("rx_bytes", rx_bytes),
-	FIELD("tx_bytes", tx_bytes),
-	FIELD("resets", resyncs),
-	FIELD("stops", stops),
-	FIELD("prints", prints),
-	FIELD("round_trip_ns_median", round_trip_ns_median),
-	FIELD("round_trip_ns_p99", round_trip_ns_p99),
-#undef FIELD
-};
-
 static uint64_t number(json_t *object, const char *name)
 {
 	json_int_t value = json_integer_value(json_object_get(object, name));
@@ -69,9 +49,17 @@ static enum kd_status take_status(struct kd__session_state *s, json_t *line)
 	if (!json_is_object(counters))
 		return KD_OK;
 	s->counters.is_known = true;
-	for (size_t i = 0; i < KD_ARRAY_LEN(fields); i++)
-		*(uint64_t *)((char *)&s->counters + fields[i].offset) = number(counters,
-										fields[i].name);
+#define TAKE(field) s->counters.field = number(counters, #field)
+	TAKE(rx_packets);
+	TAKE(tx_packets);
+	TAKE(rx_bytes);
+	TAKE(tx_bytes);
+	TAKE(stops);
+	TAKE(prints);
+	TAKE(round_trip_ns_median);
+	TAKE(round_trip_ns_p99);
+#undef TAKE
+	s->counters.resyncs = number(counters, "resets");
 	s->counters.resends = number(counters, "resends") + number(counters, "retransmits");
 	return KD_OK;
 }
