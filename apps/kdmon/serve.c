@@ -698,8 +698,8 @@ static void release_deserted(struct monitor *m)
 		if (!p->release_at || now < p->release_at)
 			continue;
 		p->release_at = 0;
-		if (!proxies_is_deserted(p) || p->releases == RELEASES_MAX ||
-		    p->debugger || p->is_held)
+		if (!proxies_is_deserted(p) || p->releases == RELEASES_MAX || p->debugger ||
+		    p->is_held)
 			continue;
 		p->releases++;
 		tell(m, "released", p, "it stood still, and nobody was there");

@@ -6,7 +6,8 @@
  * can break in. Debuggers come and go; the target's endpoint stays held.
  *
  * A second debugger is refused: its connection is closed at once. Whoever tries the target's own
- * endpoint is told of the relay's.
+ * endpoint is told of the relay's. When the target is away for more than five seconds (its VM
+ * ended), the debugger's connection is closed.
  *
  * A relay has a thread of its own. All functions may be called from any thread, but not beside
  * kd_relay_destroy().

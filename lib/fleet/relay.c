@@ -29,6 +29,9 @@ enum {
 	FLUSH_MS = 250,
 };
 
+/* A VM that is taken back by libvirt is away for a second or two: debuggers stay that long. */
+static const uint64_t down_max = 5000000000;
+
 struct lane {
 	uint8_t *bytes;
 	size_t size, first, n;
@@ -50,6 +53,7 @@ struct kd_relay {
 	bool break_wanted;
 	uint32_t generation; /* of the target's connection */
 	bool was_up;
+	uint64_t down_at; /* since when it is down; 0: it is up, or never was */
 	struct kd__sight sight;
 	struct kd__relay_log log;
 	struct kd__relay_traces traces;
@@ -184,10 +188,12 @@ static void note_target(struct kd_relay *r)
 			kd__sight_restart(&r->sight, "link up");
 		r->generation = info->generation;
 		r->was_up = true;
+		r->down_at = 0;
 		lane_clear(&r->up);
 		push(r, KD_RELAY_UP, "");
 	} else if (!info->is_up && r->was_up) {
 		r->was_up = false;
+		r->down_at = kd_now_ns();
 		lane_clear(&r->up);
 		kd__sight_restart(&r->sight, "link down");
 		push(r, KD_RELAY_DOWN, r->target->trouble);
@@ -290,11 +296,21 @@ static void read_client(struct kd_relay *r)
 	}
 }
 
+/* As if it were connected to the VM itself: it should not talk to nobody for ever. */
+static uint64_t give_up_at(const struct kd_relay *r)
+{
+	bool is_asked = r->down_at && r->client && r->client != r->listener.terminal;
+
+	return is_asked ? r->down_at + down_max : KD_TIME_NEVER;
+}
+
 /* --- the thread --- */
 
 static void step(struct kd_relay *r)
 {
 	read_target(r);
+	if (kd_now_ns() >= give_up_at(r))
+		drop_client(r);
 	meet_clients(r);
 	read_client(r);
 	write_target(r);
@@ -332,6 +348,7 @@ static void prepare(struct kd_relay *r, struct kd_wait_fd fds[3], uint64_t *dead
 		deadline = KD_MIN(deadline, kd_deadline_after_ms(10));
 	if (kd__relay_log_is_on(&r->log))
 		deadline = KD_MIN(deadline, kd_deadline_after_ms(FLUSH_MS));
+	deadline = KD_MIN(deadline, give_up_at(r));
 	*deadline_ret = KD_MIN(deadline, kd__sight_deadline(&r->sight));
 }
 
