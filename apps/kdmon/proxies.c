@@ -68,8 +68,8 @@ static struct proxy *new_proxy(const struct kd_vm *vm, struct kd_relay *relay, b
 	return p;
 }
 
-struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char *listen,
-			  bool is_fast, json_t **failure_ret)
+struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char *target,
+			  const char *listen, bool is_fast, json_t **failure_ret)
 {
 	struct kd_relay_options o = KD_RELAY_OPTIONS_INIT;
 	char own[160], message[200];
@@ -88,7 +88,7 @@ struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char 
 		*failure_ret = show_failure(KD_E_IO, "%s", message);
 		return NULL;
 	}
-	o.target = vm->port;
+	o.target = target;
 	o.listen = listen ? listen : own;
 	o.is_fast = is_fast;
 	s = kd_relay_create(&o, &relay, &err);

@@ -33,11 +33,12 @@ struct proxy *proxies_find(struct proxies *p, const char *vm);
 struct proxy *proxies_at(struct proxies *p, const char *port);
 
 /*
- * A new one. `listen` NULL: a socket in the runtime folder. NULL: *failure_ret is an answer that
- * says why (a new reference).
+ * A new one. `target` is the machine's port, with its key if it has one, which vm->port leaves out.
+ * `listen` NULL: a socket in the runtime folder. NULL: *failure_ret is an answer that says why (a
+ * new reference).
  */
-struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char *listen,
-			  bool is_fast, json_t **failure_ret);
+struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char *target,
+			  const char *listen, bool is_fast, json_t **failure_ret);
 /* Lets its target go on first if nobody is there to do it. */
 void proxies_remove(struct proxies *p, struct proxy *proxy);
 void proxies_clear(struct proxies *p);

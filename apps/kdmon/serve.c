@@ -168,13 +168,23 @@ static void tell(struct monitor *m, const char *kind, const struct proxy *p, con
 
 /* --- operations --- */
 
+/* As it stands in the configuration: with its key, if it has one. */
+static const char *target_of(const struct monitor *m, const struct kd_vm *vm)
+{
+	const struct config_target *t = config_target(&m->settings->config, vm->name);
+
+	return vm->source == KD_VM_NAMED && t && t->endpoint ? t->endpoint : vm->port;
+}
+
 /* A proxy for the machine: the one that is there, or a new one. NULL: *failure_ret. */
 static struct proxy *need_proxy(struct monitor *m, const struct kd_vm *vm, json_t **failure_ret)
 {
 	struct proxy *p = proxies_at(&m->proxies, vm->port);
 
 	*failure_ret = NULL;
-	return p && *vm->port ? p : proxies_add(&m->proxies, vm, NULL, false, failure_ret);
+	return p && *vm->port
+		       ? p
+		       : proxies_add(&m->proxies, vm, target_of(m, vm), NULL, false, failure_ret);
 }
 
 static json_t *op_list(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
@@ -222,8 +232,8 @@ static json_t *op_proxy(struct monitor *m, struct kd_vm_list *list, const struct
 		return show_failure(KD_E_EXISTS,
 				    "%s has a proxy already, at %s: kdmon proxy %s off ends it",
 				    vm->name, kd_relay_endpoint(p->relay), vm->name);
-	p = proxies_add(&m->proxies, vm, listen, json_is_true(json_object_get(request, "fast")),
-			&failure);
+	p = proxies_add(&m->proxies, vm, target_of(m, vm), listen,
+			json_is_true(json_object_get(request, "fast")), &failure);
 	if (!p)
 		return failure;
 	p->keeps_stopped = json_is_true(json_object_get(request, "keep_stopped"));
@@ -479,7 +489,8 @@ static void begin_target(struct monitor *m, const struct config_target *t)
 	enum kd_status s = kd_vm_list_find(m->scanned, t->name, &vm, &err);
 
 	if (s == KD_OK)
-		p = proxies_add(&m->proxies, vm, is_place ? t->proxy : NULL, is_fast, &failure);
+		p = proxies_add(&m->proxies, vm, target_of(m, vm), is_place ? t->proxy : NULL,
+				is_fast, &failure);
 	if (p && t->attach)
 		p->attach = app_strdup(t->attach);
 	if (!p)

@@ -124,11 +124,14 @@ static void show_status_text(FILE *to, json_t *answer, const struct verb_call *c
 
 /* --- attach --- */
 
-static const char *template_of(const struct verb_call *call)
+/* An endpoint with a key is not shown: kd knows it by the machine's name. */
+static const char *template_of(const struct verb_call *call, const char *endpoint)
 {
-	return call->command                   ? call->command
-	       : call->settings->config.attach ? call->settings->config.attach
-					       : LAUNCH_DEFAULT;
+	if (call->command)
+		return call->command;
+	if (call->settings->config.attach)
+		return call->settings->config.attach;
+	return strncmp(endpoint, "net:", 4) == 0 ? "kd {vm}" : LAUNCH_DEFAULT;
 }
 
 static json_t *refuse_attach(json_t *vm)
@@ -164,8 +167,9 @@ static json_t *refuse_attach(json_t *vm)
 static json_t *run_debugger(const struct verb_call *call, json_t *vm)
 {
 	char message[400] = "";
-	char **words = launch_words(template_of(call), show_text(vm, "name"),
-				    show_text(vm, "endpoint"), message, sizeof(message));
+	char **words = launch_words(template_of(call, show_text(vm, "endpoint")),
+				    show_text(vm, "name"), show_text(vm, "endpoint"), message,
+				    sizeof(message));
 	pid_t pid = words ? launch_start(words, false, message, sizeof(message)) : -1;
 	int status = 0;
 	json_t *o;
@@ -197,7 +201,7 @@ static json_t *run_attach(const struct verb_call *call)
 		return ask_monitor("attach", json_pack("{s:s}", "vm", call->word[0]));
 	if (call->when_stopped)
 		return ask_monitor("attach", json_pack("{s:s, s:s}", "vm", call->word[0], "command",
-						       template_of(call)));
+						       template_of(call, "")));
 	answer = verb_look(call->settings, call->word[0]);
 	if (!is_ok(answer))
 		return answer;

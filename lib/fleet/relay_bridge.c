@@ -27,7 +27,8 @@
 enum {
 	IN_SIZE = 64 << 10,
 	OUT_SIZE = 256 << 10,
-	QUEUE_MAX = 256, /* packets of the target that wait for the debugger's link */
+	QUEUE_MAX = 256,   /* packets of the target that wait for the debugger's link */
+	COUNT_AT = 16 + 8, /* of a read, in its payload */
 };
 
 struct packet {
@@ -66,7 +67,8 @@ struct bridge {
 	struct packet asked;
 	uint64_t asked_at;
 	uint32_t asked_road, roads; /* how many changes of road there were */
-	uint64_t ask_stop_at;       /* ask then where the target stands; KD_TIME_NEVER: no need */
+	uint32_t count;       /* of the last read, as it was asked for; 0: it was not shortened */
+	uint64_t ask_stop_at; /* ask then where the target stands; KD_TIME_NEVER: no need */
 	size_t first, n;
 	struct packet *queue; /* QUEUE_MAX */
 };
@@ -150,6 +152,35 @@ static void ask_again(struct bridge *b, uint64_t now)
 	send_request(b);
 }
 
+static bool is_read(const struct packet *p)
+{
+	uint32_t api = number_of(p);
+
+	return p->type == KD_PACKET_STATE_MANIPULATE && p->size >= COUNT_AT + 4 &&
+	       (api == KD_API_READ_VIRTUAL || api == KD_API_READ_PHYSICAL);
+}
+
+/*
+ * A debugger of serial lines asks for more than a datagram holds. It gets less, and asks for the
+ * rest: the answer, which repeats its own count, tells how much it is.
+ */
+static void shorten(struct bridge *b, struct packet *p)
+{
+	uint32_t read_max = b->carrier->read_max;
+
+	b->count = 0;
+	if (!is_read(p) || kd_get32(p->bytes + COUNT_AT) <= read_max)
+		return;
+	b->count = kd_get32(p->bytes + COUNT_AT);
+	kd_put32(p->bytes + COUNT_AT, read_max);
+}
+
+static void restore_count(struct bridge *b, struct packet *p)
+{
+	if (b->count && is_read(p))
+		kd_put32(p->bytes + COUNT_AT, b->count);
+}
+
 /* A request for a target that runs is lost on the wire, too. */
 static void on_request(struct bridge *b, const struct kd_link_event *e)
 {
@@ -159,6 +190,8 @@ static void on_request(struct bridge *b, const struct kd_link_event *e)
 	if (!b->is_waiting || e->type != wanted || b->has_request)
 		return;
 	b->has_request = keep(&b->request, e->type, e->payload, e->length);
+	if (b->has_request)
+		shorten(b, &b->request);
 	send_request(b);
 }
 
@@ -288,6 +321,8 @@ static void on_target_packet(struct bridge *b, const struct kd_link_event *e)
 	case KD_PACKET_STATE_MANIPULATE:
 		b->is_asked = false;
 		enqueue(b, e);
+		if (b->n)
+			restore_count(b, &b->queue[(b->first + b->n - 1) % QUEUE_MAX]);
 		break;
 	default: enqueue(b, e); break;
 	}

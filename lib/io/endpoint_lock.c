@@ -53,6 +53,12 @@ static void identity(const struct kd_endpoint *ep, char *out, size_t size)
 		snprintf(out, size, "tcp:%s:%u", ep->path, ep->port);
 		return;
 	}
+	/* Targets on one port are told apart by their keys, which stand in no file. */
+	if (ep->kind == KD_ENDPOINT_NET) {
+		snprintf(out, size, "net:%u:%016llx", ep->port,
+			 (unsigned long long)hash_of(ep->key));
+		return;
+	}
 	real = realpath(ep->path, NULL);
 	snprintf(out, size, "%s%s", role, real ? real : ep->path);
 	free(real);
@@ -73,9 +79,8 @@ static void lock_name(const char *id, char *out, size_t size)
 
 static bool needs_lock(const struct kd_endpoint *ep)
 {
-	/* A UDP port is its own lock. */
 	if (ep->kind == KD_ENDPOINT_NET)
-		return false;
+		return true;
 	return ep->kind != KD_ENDPOINT_REPLAY && ep->kind != KD_ENDPOINT_TCP_LISTEN && ep->path[0];
 }
 

@@ -9,6 +9,7 @@ import sys
 
 from kdmon_world import Monitor, check, done, kdmon, refused, vm, wait_for
 from kd_console import Folder, Guest, IMAGES, Kd, main, run_kd
+from test_kdnet import KEY, NetGuest
 
 CLEAN = "clean"
 
@@ -182,8 +183,27 @@ def test_fast():
         check(re.search(r".", text), "the guest lives")
 
 
+def test_kdnet():
+    """KDNET as a plain serial port: a named target with its key, which is shown nowhere"""
+    with Folder() as folder, NetGuest(folder, "--smp", "1") as guest:
+        folder.configure(f"[target far]\nendpoint = net:port={guest.port},key={KEY}\n")
+        with Monitor(folder) as monitor:
+            refused(folder, "SYNTAX", "has to be a fast one", "proxy", "far")
+            done(folder, "proxy", "far", "--fast")
+            check(done(folder, "log", "far", "on", "-o", folder.path / "log"), "a log")
+            for _ in range(2):
+                got = run_kd(folder, ["far", "-y", IMAGES, "-c", "bp demo!DemoTick; g; k 3; lm; q"])
+                check(got.returncode == 0 and "demo!DemoTick" in got.stdout, got.stdout + got.stderr)
+            shown = json.dumps(done(folder, "list")) + (folder.path / "log").read_text()
+            check("READ_VIRTUAL" in shown and "net:port" in vm(folder, "far")["proxy"]["road"],
+                  vm(folder, "far")["proxy"])
+            check(KEY not in shown + got.stdout + got.stderr, "the key is shown")
+            monitor.stop()
+            check(KEY not in monitor.process.stderr.read().decode(), "the key is shown")
+
+
 if __name__ == "__main__":
     tests = [test_found, test_two, test_no_port, test_snapshot, test_snapshot_by_proxy,
-             test_snapshot_by_ring, test_reset, test_fast]
+             test_snapshot_by_ring, test_reset, test_fast, test_kdnet]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     sys.exit(main(chosen or tests))

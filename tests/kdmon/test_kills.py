@@ -12,7 +12,7 @@ from kdmon_world import Monitor, check, done, kdmon, vm, wait_for
 from kd_console import Folder, Failure, IMAGES, Kd, Monitor as Qmp, addresses_of, main
 from test_kdmon_guest import Named, name
 
-KILLS = int(os.environ.get("KILLS", "9"))
+KILLS = int(os.environ.get("KILLS", "6"))
 # "In under a second", and what other work on this machine takes.
 SECOND = float(os.environ.get("KILLS_SECONDS", "3"))
 SEED = int(os.environ.get("KILLS_SEED", "1"))
