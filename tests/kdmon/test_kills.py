@@ -38,7 +38,7 @@ class World:
         wait_for("a free proxy",
                  lambda: not vm(self.folder, name(self.folder))["proxy"]["has_client"])
         kd = Kd(self.folder, [name(self.folder), "-y", IMAGES, "-b", "--session", "none"])
-        kd.wait_text("lets the target run", 30)
+        kd.wait_text("lets the target run|was stopped already", 30)
         kd.send(random_one.choice(WORK))
         deadline = time.monotonic() + random_one.random() * 0.6
         while time.monotonic() < deadline:
