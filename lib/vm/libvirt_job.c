@@ -16,9 +16,50 @@ struct shared {
 	pthread_mutex_t lock;
 	pthread_cond_t done;
 	unsigned refs;
-	bool is_done;
+	bool is_done, is_late;
+	struct shared *next_late;
 	enum kd_status status;
 };
+
+/*
+ * Jobs that were left behind. Another one for their URI would wait as they do: whoever looks around
+ * every second must not collect threads.
+ */
+static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct shared *late; /* a list */
+
+static bool is_late(const char *uri)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&late_lock);
+	for (const struct shared *s = late; s && !found; s = s->next_late)
+		found = strcmp(s->job.uri, uri) == 0;
+	pthread_mutex_unlock(&late_lock);
+	return found;
+}
+
+/* Both with s->lock held. */
+static void add_late(struct shared *s)
+{
+	pthread_mutex_lock(&late_lock);
+	s->is_late = true;
+	s->next_late = late;
+	late = s;
+	pthread_mutex_unlock(&late_lock);
+}
+
+static void remove_late(struct shared *s)
+{
+	pthread_mutex_lock(&late_lock);
+	for (struct shared **at = &late; *at; at = &(*at)->next_late)
+		if (*at == s) {
+			*at = s->next_late;
+			break;
+		}
+	s->is_late = false;
+	pthread_mutex_unlock(&late_lock);
+}
 
 struct kd__libvirt_job *kd__libvirt_job_new(const char *uri)
 {
@@ -92,6 +133,8 @@ static void *thread(void *context)
 	pthread_mutex_lock(&s->lock);
 	s->status = status;
 	s->is_done = true;
+	if (s->is_late)
+		remove_late(s);
 	pthread_cond_signal(&s->done);
 	pthread_mutex_unlock(&s->lock);
 	kd__libvirt_job_unref(&s->job);
@@ -127,6 +170,8 @@ static bool wait_for(struct shared *s, uint64_t deadline)
 		else if (pthread_cond_timedwait(&s->done, &s->lock, &until) == ETIMEDOUT)
 			break;
 	is_done = s->is_done;
+	if (!is_done)
+		add_late(s);
 	pthread_mutex_unlock(&s->lock);
 	return is_done;
 }
@@ -136,6 +181,9 @@ enum kd_status kd__libvirt_job_run(struct kd__libvirt_job *job, uint64_t deadlin
 {
 	struct shared *s = (struct shared *)job;
 
+	if (is_late(job->uri))
+		return kd_error_set(err, KD_E_TIMEOUT, 0,
+				    "still no answer to what was asked before");
 	if (!start(s))
 		return kd_error_set(err, KD_E_IO, 0, "no thread to be had");
 	if (!wait_for(s, deadline))

@@ -6,6 +6,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -163,6 +164,45 @@ def test_no_daemon():
         check(any(v["name"] == "test" for v in answer["vms"]), "the others")
 
 
+def test_mute_daemon():
+    """A daemon that never answers: two seconds, one line; those who watch collect no threads"""
+    with Folder() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = folder.path / "mute.sock"
+        listener.bind(str(path))
+        listener.listen(8)
+        folder.configure(f"connect = qemu+unix:///system?socket={path} test:///default\n")
+        start = time.monotonic()
+        answer = done(folder, "list")
+        check(1.5 < time.monotonic() - start < 4, f"{time.monotonic() - start:.1f} s")
+        check(len(answer["problems"]) == 1 and "no answer in time" in answer["problems"][0], answer)
+        check(any(v["name"] == "test" for v in answer["vms"]), "the others")
+        with Monitor(folder) as monitor:
+            for _ in range(3):
+                done(folder, "list")
+            tasks = len(os.listdir(f"/proc/{monitor.process.pid}/task"))
+            check(tasks <= 4, f"{tasks} threads")
+            check("still no answer" in done(folder, "list")["problems"][0], "said")
+            monitor.stop()
+
+
+def test_permission():
+    """A socket that we may not connect to: said, with the command that changes it"""
+    if not is_root():
+        return
+    with Account() as account, Folder() as folder:
+        listener = socket.socket(socket.AF_UNIX)
+        path = folder.path / "closed.sock"
+        listener.bind(str(path))
+        listener.listen(1)
+        folder.configure(f"[target closed]\nendpoint = unix:{path}\n")
+        account.own(folder.path)
+        os.chown(path, 0, 0)
+        os.chmod(path, 0o600)
+        seen = done(folder, "status", "closed", **account.options)["vm"]
+        check(any("no permission" in o and "setfacl" in o for o in seen["obstacles"]), seen)
+        listener.close()
+
+
 def test_session_daemon():
     """A session daemon, a domain of the demo guest: found, attached, snapshot, revert, alive"""
     with Account() as account, Folder() as folder:
@@ -223,6 +263,6 @@ if __name__ == "__main__":
     if missing():
         print(f"1..0 # SKIP {missing()}")
         sys.exit(0)
-    tests = [test_default, test_no_daemon, test_session_daemon]
+    tests = [test_default, test_no_daemon, test_mute_daemon, test_permission, test_session_daemon]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     sys.exit(main(chosen or tests))
