@@ -382,13 +382,18 @@ static bool find_holder(struct entry *e, const struct kd__session_found *session
 	return true;
 }
 
+static bool is_this_machine(const char *host)
+{
+	return !strcasecmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "::1");
+}
+
 static void find_reader(struct entry *e, bool is_held, struct kd_socket_table *sockets)
 {
 	struct kd_socket_users users;
 
 	if (e->endpoint.kind == KD_ENDPOINT_UNIX)
 		kd__socket_users_unix(sockets, e->endpoint.path, !is_held, &users);
-	else if (e->endpoint.kind == KD_ENDPOINT_TCP && strcmp(e->endpoint.path, "localhost") == 0)
+	else if (e->endpoint.kind == KD_ENDPOINT_TCP && is_this_machine(e->endpoint.path))
 		kd__socket_users_tcp(sockets, e->endpoint.port, &users);
 	else
 		return;
@@ -403,16 +408,20 @@ static void find_reader(struct entry *e, bool is_held, struct kd_socket_table *s
 static void find_debugger(struct entry *e, const struct kd__session_found *sessions, size_t n,
 			  struct kd_socket_table *sockets)
 {
+	char who[64] = "another program";
+
 	if (!e->has_endpoint)
 		return;
 	find_reader(e, find_holder(e, sessions, n), sockets);
-	if (e->vm.debugger == KD_VM_DEBUGGER_OTHER)
-		kd__obstacle_add(
-			&e->obstacles,
-			"%s (pid %ld) is connected to its debug port, and two readers would "
-			"take each other's bytes: end it, or let it attach to a proxy of "
-			"kdmon",
-			e->debugger[0] ? e->debugger : "another program", e->vm.debugger_pid);
+	if (e->vm.debugger != KD_VM_DEBUGGER_OTHER)
+		return;
+	if (e->vm.debugger_pid)
+		snprintf(who, sizeof who, "%s (pid %ld)",
+			 e->debugger[0] ? e->debugger : "a program", e->vm.debugger_pid);
+	kd__obstacle_add(&e->obstacles,
+			 "%s is connected to its debug port, and two readers would take each "
+			 "other's bytes: end it, or let it attach to a proxy of kdmon",
+			 who);
 }
 
 static enum kd_status find_debuggers(struct kd_vm_list *list, struct kd_error *err)

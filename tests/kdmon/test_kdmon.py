@@ -88,6 +88,20 @@ def test_other_reader():
         refused(folder, "EXISTS", str(os.getpid()), "attach", "fake")
 
 
+def test_tcp_reader():
+    """The same at a TCP port of this machine, as far as that can be seen"""
+    with Folder() as folder, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        port = listener.getsockname()[1]
+        folder.configure(f"[target far]\nendpoint = tcp:127.0.0.1:{port}\n")
+        seen = vm(folder, "far")
+        check(seen["debugger"]["kind"] == "none" and seen["state"] == "running", seen)
+        with socket.create_connection(("127.0.0.1", port)):
+            wait_for("the reader", lambda: vm(folder, "far")["debugger"]["kind"] == "other")
+            check("another program is connected" in vm(folder, "far")["obstacles"][0], "said")
+
+
 def test_proxy():
     """A proxy: kd NAME finds it, the target's own socket is refused and says where to go"""
     with Folder() as folder, target(folder) as fake, Monitor(folder):
@@ -409,7 +423,8 @@ def test_hostile_target():
 
 
 if __name__ == "__main__":
-    tests = [test_names, test_command_line, test_session, test_other_reader, test_proxy, test_places,
+    tests = [test_names, test_command_line, test_session, test_other_reader, test_tcp_reader,
+             test_proxy, test_places,
              test_one_at_a_time, test_break, test_killed_debugger, test_ending, test_killed_monitor,
              test_log, test_trace, test_attach, test_watch, test_configured, test_exact, test_hostile_clients,
              test_hostile_target]
