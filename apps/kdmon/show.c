@@ -70,6 +70,7 @@ json_t *show_vm(const struct kd_vm *vm)
 	json_object_set_new(o, "debugger", show_debugger(vm));
 	put_text(o, "session", vm->session);
 	put_text(o, "session_state", vm->session_state);
+	put_text(o, "memory", vm->memory);
 	put_text(o, "os", vm->os);
 	json_object_set_new(o, "counters", show_counters(&vm->counters));
 	for (size_t i = 0; i < vm->n_obstacles; i++)
@@ -226,6 +227,16 @@ static void line(FILE *to, const char *name, const char *value)
 		fprintf(to, "  %-12s %s\n", name, value);
 }
 
+static void show_memory(FILE *to, const char *memory)
+{
+	line(to, "memory",
+	     strcmp(memory, "private") == 0
+		     ? "private to its process; faster when shared: -object "
+		       "memory-backend-memfd,id=ram,size=SIZE,share=on -machine memory-backend=ram "
+		       "(libvirt: <memoryBacking><source type='memfd'/><access mode='shared'/>)"
+		     : memory);
+}
+
 static void show_numbers(FILE *to, json_t *c)
 {
 	char in[24], out[24], median[24], p99[24];
@@ -266,6 +277,7 @@ void show_details(FILE *to, json_t *vm)
 	line(to, "state", show_text(vm, "state"));
 	line(to, "process", pid);
 	line(to, "os", show_text(vm, "os"));
+	show_memory(to, show_text(vm, "memory"));
 	line(to, "debug port", *show_text(vm, "port") ? show_text(vm, "port") : "none");
 	if (strcmp(show_text(vm, "port"), show_text(vm, "endpoint")) != 0)
 		line(to, "attach to", show_text(vm, "endpoint"));

@@ -72,6 +72,12 @@ struct kd_vm {
 	const char *debugger_name; /**< program; "" when unknown or nobody */
 	const char *session;       /**< path of the session's socket; "": none */
 	const char *session_state; /**< "running", "stopped"... of a SESSION; "" otherwise */
+	/**
+	 * How its memory can be reached from here, which decides over the fast roads: "shared" (a
+	 * shared backend, mapped), "ivshmem" (that device too), "private" (through its process,
+	 * with the right to trace it); "" unknown.
+	 */
+	const char *memory;
 	const char *os; /**< what was seen of the guest: "x64, build 19041"; "" nothing */
 	struct kd_vm_counters counters;
 	size_t n_obstacles;

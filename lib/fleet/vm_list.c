@@ -163,6 +163,7 @@ static bool is_same(const struct kd_vm_found *domain, const struct kd_vm_found *
 static void join(struct kd_vm_found *domain, const struct kd_vm_found *other)
 {
 	domain->process = other->process;
+	domain->memory = other->memory;
 	domain->n_monitors = other->n_monitors;
 	memcpy(domain->monitors, other->monitors, sizeof domain->monitors);
 	if (!domain->n_serials) {
@@ -264,6 +265,7 @@ static void fill_texts(struct entry *e)
 				.debugger_name = e->debugger,
 				.session = "",
 				.session_state = "",
+				.memory = e->found.memory ? e->found.memory : "",
 				.os = "",
 				.obstacles = e->obstacle };
 }

@@ -8,7 +8,7 @@
 #include "lib/vm/vm_found.h"
 #include "lib/wait.h"
 
-enum { GREETING_MS = 60 }; /* a monitor that is free greets at once */
+enum { GREETING_MS = 100 }; /* a monitor that is free greets at once */
 
 /* Relative paths are the process's. */
 static void make_absolute(pid_t pid, char path[KD_QEMU_PATH_SIZE])
@@ -47,6 +47,16 @@ static void take_port(struct kd_vm_found *vm, const struct kd_qemu_port *from)
 		memcpy(vm->monitors[vm->n_monitors++], port.path, sizeof port.path);
 }
 
+/* The main memory's backend; without one named QEMU makes its own, which is private. */
+static const char *memory_of(const struct kd_qemu_cmdline *c)
+{
+	const struct kd_qemu_backend *b = kd_qemu_backend_find(c, c->memory_backend);
+
+	if (c->n_ivshmem)
+		return "ivshmem";
+	return c->memory_backend[0] && b && b->is_shared ? "shared" : "private";
+}
+
 static void take_process(struct kd_vm_found *vm, const struct kd_qemu_process *p)
 {
 	vm->source = KD_VM_QEMU;
@@ -57,6 +67,7 @@ static void take_process(struct kd_vm_found *vm, const struct kd_qemu_process *p
 	snprintf(vm->id, sizeof vm->id, "%s", p->cmdline.uuid);
 	if (!vm->id[0])
 		snprintf(vm->id, sizeof vm->id, "pid-%d", (int)p->id.pid);
+	vm->memory = memory_of(&p->cmdline);
 	for (size_t i = 0; i < p->cmdline.n_ports; i++)
 		take_port(vm, &p->cmdline.ports[i]);
 }

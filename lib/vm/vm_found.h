@@ -29,6 +29,7 @@ struct kd_vm_found {
 	struct kd_qemu_port serials[KD_VM_SERIALS_MAX]; /* by index: 0 is COM1 */
 	size_t n_monitors;                              /* QMP on unix sockets */
 	char monitors[KD_VM_MONITORS_MAX][KD_QEMU_PATH_SIZE];
+	const char *memory;   /* static; as in <openkd/vm.h>; NULL: unknown */
 	bool monitor_is_busy; /* none of them answered in time: others use them */
 };
 

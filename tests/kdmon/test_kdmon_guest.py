@@ -60,15 +60,17 @@ def wait_text(kd, text, count):
 def test_found():
     """Found by name with port, state and process; what stands in the way of others is said"""
     with Folder() as folder, Named(folder) as guest:
+        wait_for("its state", lambda: vm(folder, name(folder))["state"] == "running")
         seen = vm(folder, name(folder))
-        check(seen["source"] == "qemu" and seen["state"] == "running", seen)
+        check(seen["source"] == "qemu", seen)
         check(seen["endpoint"] == f"unix:{guest.socket}" and seen["pid"] == guest.process.pid, seen)
         check(seen["obstacles"] == [] and seen["debugger"]["kind"] == "none", seen)
+        check(seen["memory"] == "shared", seen["memory"])
         os.chmod(guest.socket, 0o600)
         done(folder, "pause", name(folder))
-        check(vm(folder, name(folder))["state"] == "paused", "paused")
+        wait_for("the pause", lambda: vm(folder, name(folder))["state"] == "paused")
         done(folder, "resume", name(folder))
-        check(vm(folder, name(folder))["state"] == "running", "resumed")
+        wait_for("the end of it", lambda: vm(folder, name(folder))["state"] == "running")
         got = run_kd(folder, [name(folder), "-y", IMAGES, "-c", "lm; q"])
         check(got.returncode == 0 and "demo" in got.stdout, got.stderr)
 
@@ -93,6 +95,8 @@ def test_no_port():
             try:
                 wait_for("the VM", lambda: kdmon(folder, "status", name(folder)).returncode == 0)
                 seen = vm(folder, name(folder))
+                check(seen["memory"] == "private" and "share=on" in
+                      kdmon(folder, "status", name(folder)).stdout, "what to do about it")
                 check(seen["endpoint"] == "" and text in seen["obstacles"][0] and
                       "server=on,wait=off" in seen["obstacles"][0], seen["obstacles"])
                 refused(folder, "UNSUPPORTED", "-qmp", "pause", name(folder))
