@@ -17,10 +17,14 @@ static const struct key {
 	{ "sympath", offsetof(struct config, symbol_path) },
 	{ "color", offsetof(struct config, color) },
 	{ "startup", offsetof(struct config, startup) },
+	{ "connect", offsetof(struct config, connections) },
+	{ "attach", offsetof(struct config, attach) },
 }, target_keys[] = {
 	{ "endpoint", offsetof(struct config_target, endpoint) },
 	{ "sympath", offsetof(struct config_target, symbol_path) },
 	{ "startup", offsetof(struct config_target, startup) },
+	{ "proxy", offsetof(struct config_target, proxy) },
+	{ "attach", offsetof(struct config_target, attach) },
 };
 
 static char *trim(char *s)
@@ -171,13 +175,28 @@ void config_free(struct config *c)
 	free(c->symbol_path);
 	free(c->color);
 	free(c->startup);
+	free(c->connections);
+	free(c->attach);
 	for (size_t i = 0; i < c->n_targets; i++) {
 		free(c->targets[i].name);
 		free(c->targets[i].endpoint);
 		free(c->targets[i].symbol_path);
 		free(c->targets[i].startup);
+		free(c->targets[i].proxy);
+		free(c->targets[i].attach);
 	}
 	*c = (struct config){ 0 };
+}
+
+size_t config_connections(char *text, const char *words[CONFIG_CONNECTIONS_MAX])
+{
+	char *word;
+	size_t n = 0;
+
+	while ((word = strsep(&text, " \t,")))
+		if (*word && n < CONFIG_CONNECTIONS_MAX)
+			words[n++] = word;
+	return n;
 }
 
 bool config_path(const char *variable, const char *fallback, const char *file, char *path_ret,

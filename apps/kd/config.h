@@ -6,11 +6,15 @@
  *	sympath = /home/me/symbols          defaults for every session
  *	color   = auto
  *	startup = .echo hello               commands at the first stop, before -cf and -c
+ *	connect = qemu:///system vbox:///session   libvirt connections that are asked for VMs
+ *	attach  = xterm -e kd -k {endpoint} what kdmon starts as debugger
  *
  *	[target win10]                      kd win10
  *	endpoint = com:pipe,port=/tmp/win10.sock
  *	sympath  = /home/me/win10           in front of the default
  *	startup  = sxe ld:mydriver
+ *	proxy    = on                       kdmon serve begins with a proxy: on, fast, or where it
+ *listens attach   = xterm -e kd -k {endpoint}   ... and starts that when the target stops alone
  */
 #ifndef APPS_KD_CONFIG_H
 #define APPS_KD_CONFIG_H
@@ -18,14 +22,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CONFIG_TARGETS_MAX = 128, CONFIG_LINE_MAX = 4096 };
+enum { CONFIG_TARGETS_MAX = 128, CONFIG_LINE_MAX = 4096, CONFIG_CONNECTIONS_MAX = 32 };
 
 struct config_target {
-	char *name, *endpoint, *symbol_path, *startup;
+	char *name, *endpoint, *symbol_path, *startup, *proxy, *attach;
 };
 
 struct config {
-	char *symbol_path, *color, *startup;
+	char *symbol_path, *color, *startup, *connections, *attach;
 	struct config_target targets[CONFIG_TARGETS_MAX];
 	size_t n_targets;
 };
@@ -41,6 +45,9 @@ bool config_line(struct config *c, struct config_target **section, char *line, c
 		 size_t size);
 const struct config_target *config_target(const struct config *c, const char *name);
 void config_free(struct config *c);
+
+/* Cut the value of `connect` into its words; how many. The text is changed and borrowed. */
+size_t config_connections(char *text, const char *words[CONFIG_CONNECTIONS_MAX]);
 
 /* "$XDG_CONFIG_HOME/openkd/config" and its like; `variable` unset or not absolute: $HOME/fallback.
  */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <openkd/error.h>
+#include <openkd/vm.h>
 
 #include "apps/kd/config.h"
 #include "apps/kd/console.h"
@@ -50,26 +51,95 @@ static char *endpoint_from_environment(void)
 	return text_take(&t);
 }
 
+/* Its proxy's endpoint if kdmon holds the VM's own. */
+static void prefer_proxy(struct plan *p, const struct kd_vm *vm)
+{
+	if (vm->debugger != KD_VM_DEBUGGER_RELAY)
+		return;
+	fprintf(stderr, "kd: attaching to the proxy of pid %ld (%s)\n", vm->debugger_pid,
+		vm->endpoint);
+	free(p->endpoint_owned);
+	p->endpoint = p->endpoint_owned = app_strdup(vm->endpoint);
+}
+
+/* A VM of that name. False: it was said why not. */
+static bool take_vm(struct plan *p, const char *name, const struct kd_vm_list *list,
+		    const char *config_file)
+{
+	const struct kd_vm *vm;
+	struct kd_error err = { 0 };
+	enum kd_status s = kd_vm_list_find(list, name, &vm, &err);
+
+	if (s != KD_OK) {
+		fprintf(stderr, "kd: %s", err.text);
+		if (s == KD_E_NOT_FOUND)
+			fprintf(stderr,
+				". Name an endpoint with -k (see kd --help), or add to %s\n"
+				"[target %s]\nendpoint = com:pipe,port=/path/of/its/socket",
+				config_file, name);
+		fputc('\n', stderr);
+		return false;
+	}
+	if (!vm->endpoint[0]) {
+		fprintf(stderr, "kd: %s: %s\n", vm->name,
+			vm->n_obstacles ? vm->obstacles[0] : "it has no debug port");
+		return false;
+	}
+	p->endpoint = p->endpoint_owned = app_strdup(vm->endpoint);
+	prefer_proxy(p, vm);
+	return true;
+}
+
+static enum kd_status list_vms(const struct config *config, struct kd_vm_list **list_ret,
+			       struct kd_error *err)
+{
+	struct kd_vm_list_options o = KD_VM_LIST_OPTIONS_INIT;
+	const char *words[CONFIG_CONNECTIONS_MAX];
+	char *text = app_strdup(config->connections ? config->connections : "");
+	struct kd_vm_target targets[CONFIG_TARGETS_MAX];
+	enum kd_status s;
+
+	for (size_t i = 0; i < config->n_targets; i++)
+		if (config->targets[i].endpoint)
+			targets[o.n_targets++] = (struct kd_vm_target){
+				config->targets[i].name, config->targets[i].endpoint
+			};
+	o.targets = targets;
+	o.connections = config->connections ? words : NULL;
+	o.n_connections = config_connections(text, words);
+	s = kd_vm_list_create(&o, list_ret, err);
+	free(text);
+	return s;
+}
+
 static bool find_target(struct plan *p, const struct options *o, const struct config *config,
 			const char *config_file)
 {
+	struct kd_vm_list *list;
+	struct kd_error err = { 0 };
+	const struct kd_vm *vm;
+	bool ok = true;
+
 	if (!o->target)
 		return true;
 	p->target = config_target(config, o->target);
-	if (!p->target) {
-		fprintf(stderr,
-			"kd: no target '%s' in %s; name an endpoint with -k (see kd --help), or "
-			"add\n"
-			"[target %s]\nendpoint = com:pipe,port=/path/of/its/socket\n",
-			o->target, config_file, o->target);
-		return false;
-	}
-	if (!p->target->endpoint && !o->endpoint) {
+	if (p->target && !p->target->endpoint && !o->endpoint) {
 		fprintf(stderr, "kd: target '%s' of %s has no endpoint\n", o->target, config_file);
 		return false;
 	}
-	p->endpoint = p->target->endpoint;
-	return true;
+	p->endpoint = p->target ? p->target->endpoint : NULL;
+	if (o->endpoint)
+		return true;
+	if (list_vms(config, &list, &err) != KD_OK) {
+		fprintf(stderr, "kd: %s\n", err.text);
+		return p->target;
+	}
+	if (!p->target)
+		ok = take_vm(p, o->target, list, config_file);
+	else if (kd_vm_list_find(list, o->target, &vm, NULL) == KD_OK)
+		prefer_proxy(p, vm);
+	kd_vm_list_destroy(list);
+	return ok;
 }
 
 /* The target's folders before the default ones; -y replaces both. */
@@ -100,8 +170,8 @@ static bool make_plan(struct plan *p, const struct options *o, const struct conf
 	if (!p->endpoint)
 		p->endpoint = p->endpoint_owned = endpoint_from_environment();
 	if (!p->endpoint) {
-		fail(0, "which target? kd -k ENDPOINT, or kd NAME of the configuration file; see "
-			"kd --help");
+		fail(0, "which target? kd -k ENDPOINT, or kd NAME of a VM or of the configuration "
+			"file; see kd --help");
 		return false;
 	}
 	p->symbol_path = join_symbol_path(o, config, p->target);

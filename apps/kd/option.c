@@ -290,7 +290,7 @@ void options_help(FILE *to)
 	enum { INDENT = 28, WIDTH = 100 };
 
 	fprintf(to, "Debug a Windows (NT) kernel over the KD protocol.\n\n%s\n", usage);
-	fprintf(to, "TARGET is a name of the configuration file.\n\n");
+	fprintf(to, "TARGET is a name of the configuration file, or of a VM (kdmon list).\n\n");
 	for (size_t i = 0; i < APP_ARRAY_LEN(specs); i++) {
 		char head[80];
 		int column;
@@ -363,7 +363,9 @@ void options_help_rst(FILE *to)
 		"completion,\n"
 		"from ``-c``, from a file, or from a pipe. ``.help`` lists them; "
 		"``docs/commands.md`` is\n"
-		"the same as a document. TARGET is a name of the configuration file.\n\n"
+		"the same as a document. TARGET is a name of the configuration file, or a VM's "
+		"name or id\n"
+		"(``kdmon list``).\n\n"
 		"Ctrl-C breaks in when the target runs and cancels the current command when it is\n"
 		"stopped. On every way out (``q``, end of input, SIGTERM, SIGHUP, Ctrl-C in batch "
 		"use)\n"

@@ -204,15 +204,34 @@ static json_t *counters_json(const struct kd_session *session)
 	return o;
 }
 
+/* "x64, build 19041"; "" while nothing is known. */
+static void os_text(struct server *s, char *text, size_t size)
+{
+	struct kd_target_info info;
+	const char *machine;
+
+	text[0] = '\0';
+	if (kd_session_target(s->con->session, &info, NULL) != KD_OK)
+		return;
+	machine = info.machine == 0x8664   ? "x64"
+		  : info.machine == 0x14C  ? "x86"
+		  : info.machine == 0xAA64 ? "arm64"
+					   : "unknown machine";
+	snprintf(text, size, "%s, build %u%s%s", machine, info.build, info.build_lab[0] ? ", " : "",
+		 info.build_lab);
+}
+
 static void op_status(struct server *s, struct client *cl, json_t *request, json_t *id)
 {
-	char why[1024];
+	char why[1024], os[200];
 	json_t *o = answer(id, NULL);
 
 	(void)request;
 	kd_session_describe(s->con->session, why, sizeof(why));
 	data_string(o, "state", state_name(s->con->session));
 	data_string(o, "description", why);
+	os_text(s, os, sizeof(os));
+	data_string(o, "os", os);
 	data_integer(o, "processors", kd_session_n_processors(s->con->session));
 	json_object_set_new(o, "stop",
 			    s->con->is_stopped ? console_stop_json(s->con) : json_null());

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/io/endpoint_holder.h"
 #include "lib/io/private_dir.h"
 #include "lib/io/transport_private.h"
 
@@ -52,6 +53,12 @@ static void identity(const struct kd_endpoint *ep, char *out, size_t size)
 		snprintf(out, size, "tcp:%s:%u", ep->path, ep->port);
 		return;
 	}
+	/* Targets on one port are told apart by their keys, which stand in no file. */
+	if (ep->kind == KD_ENDPOINT_NET) {
+		snprintf(out, size, "net:%u:%016llx", ep->port,
+			 (unsigned long long)hash_of(ep->key));
+		return;
+	}
 	real = realpath(ep->path, NULL);
 	snprintf(out, size, "%s%s", role, real ? real : ep->path);
 	free(real);
@@ -72,13 +79,29 @@ static void lock_name(const char *id, char *out, size_t size)
 
 static bool needs_lock(const struct kd_endpoint *ep)
 {
-	/* A UDP port is its own lock. */
 	if (ep->kind == KD_ENDPOINT_NET)
-		return false;
+		return true;
 	return ep->kind != KD_ENDPOINT_REPLAY && ep->kind != KD_ENDPOINT_TCP_LISTEN && ep->path[0];
 }
 
 /* --- who --- */
+
+/* The second line: an endpoint that the holder serves instead; "" when there is none. */
+static void read_instead(int fd, char *out, size_t size)
+{
+	char text[PID_TEXT_SIZE + KD_ENDPOINT_PATH_SIZE + 1];
+	ssize_t n = pread(fd, text, sizeof text - 1, 0);
+	char *line;
+
+	text[n > 0 ? n : 0] = '\0';
+	line = strchr(text, '\n');
+	line = line ? line + 1 : text + strlen(text);
+	line[strcspn(line, "\n")] = '\0';
+	for (const char *p = line; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			line = text + strlen(text);
+	snprintf(out, size, "%s", strlen(line) < size ? line : "");
+}
 
 /* 0: nobody, or nobody that can be told. */
 static pid_t read_pid(int fd)
@@ -115,7 +138,8 @@ static void program_name(pid_t pid, char *out, size_t size)
 	out[strcspn(out, "\n")] = '\0';
 }
 
-static enum kd_status in_use(const struct kd_endpoint *ep, pid_t pid, struct kd_error *err)
+static enum kd_status in_use(const struct kd_endpoint *ep, pid_t pid, const char *instead,
+			     struct kd_error *err)
 {
 	char text[KD_TRANSPORT_NAME_SIZE], program[32] = "";
 
@@ -126,8 +150,9 @@ static enum kd_status in_use(const struct kd_endpoint *ep, pid_t pid, struct kd_
 		return kd_error_set(err, KD_E_EXISTS, 0, "%s is in use by this process (pid %d)",
 				    text, (int)pid);
 	program_name(pid, program, sizeof program);
-	return kd_error_set(err, KD_E_EXISTS, 0, "%s is in use by pid %d%s%s%s: end it first", text,
-			    (int)pid, program[0] ? " (" : "", program, program[0] ? ")" : "");
+	return kd_error_set(err, KD_E_EXISTS, 0, "%s is in use by pid %d%s%s%s: %s%s", text,
+			    (int)pid, program[0] ? " (" : "", program, program[0] ? ")" : "",
+			    *instead ? "attach to its " : "end it first", instead);
 }
 
 /* Programs that only write their number, and don't flock(). */
@@ -174,8 +199,12 @@ static enum kd_status try_lock(const struct kd_endpoint *ep, struct kd__endpoint
 	is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
 	if (is_locked && !is_still_there(fd, path))
 		s = KD_E_AGAIN;
-	else if (!is_locked || (lock->honours_numbers && is_held_by_number(fd)))
-		s = in_use(ep, read_pid(fd), err);
+	else if (!is_locked || (lock->honours_numbers && is_held_by_number(fd))) {
+		char instead[KD_ENDPOINT_PATH_SIZE];
+
+		read_instead(fd, instead, sizeof instead);
+		s = in_use(ep, read_pid(fd), instead, err);
+	}
 	if (s != KD_OK) {
 		close(fd);
 		return s;
@@ -192,15 +221,20 @@ static enum kd_status take(const struct kd_endpoint *ep, struct kd__endpoint_loc
 
 	for (int i = 0; i < TRIES && s == KD_E_AGAIN; i++)
 		s = try_lock(ep, lock, err);
-	return s == KD_E_AGAIN ? in_use(ep, 0, err) : s;
+	return s == KD_E_AGAIN ? in_use(ep, 0, "", err) : s;
+}
+
+static void serial_path(const char *id, char *path, size_t size)
+{
+	const char *slash = strrchr(id, '/');
+
+	snprintf(path, size, "/run/lock/LCK..%.200s", slash ? slash + 1 : id);
 }
 
 static enum kd_status take_serial(const struct kd_endpoint *ep, const char *id,
 				  struct kd__endpoint_lock *lock, struct kd_error *err)
 {
-	const char *slash = strrchr(id, '/');
-
-	snprintf(lock->path, sizeof lock->path, "/run/lock/LCK..%.200s", slash ? slash + 1 : id);
+	serial_path(id, lock->path, sizeof lock->path);
 	lock->honours_numbers = true;
 	return take(ep, lock, err);
 }
@@ -252,4 +286,78 @@ void kd__endpoint_lock_release(struct kd__endpoint_lock *lock)
 	unlink(lock->path);
 	close(lock->fd);
 	free(lock);
+}
+
+/* --- asking, and offering --- */
+
+/*
+ * Is there a flock() on this file, by the process that is written in it? Asked of /proc/locks: to
+ * try to lock it would get in the way of who tries at the same time.
+ */
+static bool is_locked_by(ino_t inode, pid_t pid)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	char line[256];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof line, f)) {
+		unsigned long long number;
+		int holder;
+
+		/* 1: FLOCK  ADVISORY  WRITE 4711 00:2d:1234 0 EOF */
+		found = sscanf(line, "%*s FLOCK %*s %*s %d %*x:%*x:%llu", &holder, &number) == 2 &&
+			number == (unsigned long long)inode && (holder == pid || holder <= 0);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool is_held(const char *path, bool honours_numbers, struct kd_endpoint_holder *ret)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	bool held;
+
+	if (fd < 0)
+		return false;
+	ret->pid = read_pid(fd);
+	held = (fstat(fd, &st) == 0 && is_locked_by(st.st_ino, ret->pid)) ||
+	       (honours_numbers && is_held_by_number(fd));
+	read_instead(fd, ret->instead, sizeof ret->instead);
+	if (ret->pid)
+		program_name(ret->pid, ret->program, sizeof ret->program);
+	close(fd);
+	return held;
+}
+
+bool kd_endpoint_holder_find(const struct kd_endpoint *ep, struct kd_endpoint_holder *ret)
+{
+	char id[LOCK_PATH_SIZE], path[LOCK_PATH_SIZE], name[NAME_SIZE + 32];
+
+	memset(ret, 0, sizeof *ret);
+	if (!needs_lock(ep))
+		return false;
+	identity(ep, id, sizeof id);
+	if (ep->kind == KD_ENDPOINT_SERIAL) {
+		serial_path(id, path, sizeof path);
+		if (is_held(path, true, ret))
+			return true;
+	}
+	lock_name(id, name, sizeof name);
+	if (kd_private_dir_path(KD_DIR_RUNTIME, name, path, sizeof path, NULL) == KD_OK &&
+	    is_held(path, false, ret))
+		return true;
+	memset(ret, 0, sizeof *ret);
+	return false;
+}
+
+void kd__endpoint_lock_offer(struct kd__endpoint_lock *lock, const char *endpoint)
+{
+	char text[PID_TEXT_SIZE + KD_ENDPOINT_PATH_SIZE];
+	int n = snprintf(text, sizeof text, "%10d\n%s\n", (int)getpid(), endpoint);
+
+	if (!lock || n >= (int)sizeof text || ftruncate(lock->fd, 0) != 0 ||
+	    pwrite(lock->fd, text, (size_t)n, 0) != n)
+		return;
 }

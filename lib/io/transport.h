@@ -81,9 +81,10 @@ struct kd_open_options {
 	uint32_t connect_timeout_ms; /* for everything that opening waits for; 0: 5000 */
 	struct kd_cancel *cancel;    /* borrowed during the call only; NULL: none */
 	const char *record_path;     /* record both directions as pcapng; NULL: no */
-	bool may_be_absent; /* an endpoint with `reconnect`: nobody there yet is no error, the
-			     * transport is returned not up and keeps trying */
-	bool no_lock;       /* don't refuse an endpoint that another debugger holds */
+	bool may_be_absent;  /* an endpoint with `reconnect`: nobody there yet is no error, the
+			      * transport is returned not up and keeps trying */
+	const char *instead; /* where others who want this endpoint may go; NULL: nowhere */
+	bool no_lock;        /* don't refuse an endpoint that another debugger holds */
 };
 
 /*

@@ -116,6 +116,8 @@ void kd__listener_poll(const struct kd_transport *t, struct kd_poll *ret);
  */
 enum kd_status kd__endpoint_lock_take(const struct kd_endpoint *ep,
 				      struct kd__endpoint_lock **lock_ret, struct kd_error *err);
+/* Tell those who find it locked where to go instead. NULL lock: nothing. */
+void kd__endpoint_lock_offer(struct kd__endpoint_lock *lock, const char *endpoint);
 void kd__endpoint_lock_release(struct kd__endpoint_lock *lock);
 
 #endif

@@ -256,10 +256,14 @@ enum kd_status kd_transport_open(const struct kd_endpoint *ep,
 
 	while (scheme->kind != ep->kind || !scheme->create)
 		scheme++;
-	if (!options || !options->no_lock)
+	/* A UDP port is its own lock; a proxy's says where to go instead. */
+	if (options ? !options->no_lock && (ep->kind != KD_ENDPOINT_NET || options->instead)
+		    : ep->kind != KD_ENDPOINT_NET)
 		s = kd__endpoint_lock_take(ep, &lock, err);
 	if (s != KD_OK)
 		return s;
+	if (options && options->instead)
+		kd__endpoint_lock_offer(lock, options->instead);
 	s = scheme->create(ep, options, &t, err);
 	if (s != KD_OK) {
 		kd__endpoint_lock_release(lock);

@@ -360,7 +360,7 @@ def test_usage():
     """Wrong options, targets and configuration: status 2 and one line"""
     with Folder() as folder:
         for arguments, words in ((["--nosuch"], "--nosuch"), ([], "which target"),
-                                 (["win10"], "no target 'win10'"), (["-k"], "ENDPOINT"),
+                                 (["win10"], "no VM is called 'win10'"), (["-k"], "ENDPOINT"),
                                  (["-k", "foo:bar"], "foo"), (["decode"], "decode"),
                                  (["-k", "unix:/x", "--session", "a/b"], "--session")):
             done = run_kd(folder, arguments)

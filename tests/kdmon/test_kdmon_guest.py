@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""kdmon on the demo guest in QEMU: found, attached by name, paused, reset, taken back; the ring."""
+import json
+import os
+import re
+import subprocess
+import sys
+
+from kdmon_world import Monitor, check, done, kdmon, refused, vm, wait_for
+from kd_console import Folder, Guest, IMAGES, Kd, main, run_kd
+from test_kdnet import KEY, NetGuest
+
+CLEAN = "clean"
+
+
+def name(folder):
+    """Of the VM: others on this machine have others."""
+    return folder.path.name
+
+
+class Named(Guest):
+    """A guest with a name and a disk for snapshots. Its only monitor is for everybody."""
+
+    def __init__(self, folder, *qemu, ring=False, options=()):
+        self.ring = ring
+        disk = ["--disk", str(folder.path / "disk.qcow2")]
+        debug = ["--options", "/DEBUG /DEBUGPORT=RING"] if ring else []
+        super().__init__(folder, *disk, *debug, *options, "--", "-name", f"{name(folder)},debug-threads=on",
+                         *qemu)
+
+    @staticmethod
+    def ring_options(folder):
+        return []
+
+
+def jobs(kd):
+    """What `ok` of --json lines says, for lines that came."""
+    return [json.loads(line) for line in kd.text.splitlines() if line.startswith("{")]
+
+
+def stopped(folder):
+    return Kd(folder, [name(folder), "-y", IMAGES, "-b", "--session", "demo"])
+
+
+def look(kd, mark):
+    """The session answers: the kernel's own symbol at its place."""
+    before = kd.text.count(mark)
+    kd.send(f'.printf "{mark} %y\\n", nt!KeBugCheckEx')
+    wait_text(kd, mark, before + 1)
+
+
+def wait_text(kd, text, count):
+    def there():
+        kd._read(0.1)
+        return kd.text.count(text) >= count
+    wait_for(f"{count} times {text!r} in {kd.text[-600:]!r} {kd.errors[-300:]!r}", there, 25)
+
+
+def test_found():
+    """Found by name with port, state and process; what stands in the way of others is said"""
+    with Folder() as folder, Named(folder) as guest:
+        wait_for("its state", lambda: vm(folder, name(folder))["state"] == "running")
+        seen = vm(folder, name(folder))
+        check(seen["source"] == "qemu", seen)
+        check(seen["endpoint"] == f"unix:{guest.socket}" and seen["pid"] == guest.process.pid, seen)
+        check(seen["obstacles"] == [] and seen["debugger"]["kind"] == "none", seen)
+        check(seen["memory"] == "shared", seen["memory"])
+        os.chmod(guest.socket, 0o600)
+        done(folder, "pause", name(folder))
+        wait_for("the pause", lambda: vm(folder, name(folder))["state"] == "paused")
+        done(folder, "resume", name(folder))
+        wait_for("the end of it", lambda: vm(folder, name(folder))["state"] == "running")
+        got = run_kd(folder, [name(folder), "-y", IMAGES, "-c", "lm; q"])
+        check(got.returncode == 0 and "demo" in got.stdout, got.stderr)
+
+
+def test_two():
+    """Two of one name: refused with their ids, which work; a VM without a usable port says how"""
+    with Folder() as folder, Folder() as other, Named(folder) as guest:
+        with Guest(other, "--", "-name", name(folder), "-serial", "null"):
+            refused(folder, "AMBIGUOUS", f"pid-{guest.process.pid}", "status", name(folder))
+            check(vm(folder, f"pid-{guest.process.pid}")["name"] == name(folder), "by id")
+            got = run_kd(folder, [name(folder), "-c", "q"])
+            check(got.returncode == 2 and "2 VMs are called" in got.stderr, got.stderr)
+
+
+def test_no_port():
+    """Ports that can't be used: each says why, and what to do instead"""
+    with Folder() as folder:
+        for arguments, text in ((["-serial", "file:/dev/null"], "into a file"),
+                                (["-serial", "none"], "-serial")):
+            q = subprocess.Popen(["qemu-system-x86_64", "-S", "-accel", "tcg", "-display", "none",
+                                  "-nodefaults", "-name", name(folder), *arguments])
+            try:
+                wait_for("the VM", lambda: kdmon(folder, "status", name(folder)).returncode == 0)
+                seen = vm(folder, name(folder))
+                check(seen["memory"] == "private" and "share=on" in
+                      kdmon(folder, "status", name(folder)).stdout, "what to do about it")
+                check(seen["endpoint"] == "" and text in seen["obstacles"][0] and
+                      "server=on,wait=off" in seen["obstacles"][0], seen["obstacles"])
+                refused(folder, "UNSUPPORTED", "-qmp", "pause", name(folder))
+                got = run_kd(folder, [name(folder), "-c", "q"])
+                check(got.returncode == 2 and text in got.stderr, got.stderr)
+            finally:
+                q.kill()
+                q.wait()
+
+
+def snapshots_survive(folder, kd):
+    kd.wait_text("lets the target run")
+    look(kd, "before")
+    done(folder, "snapshot", name(folder), CLEAN)
+    check(done(folder, "snapshots", name(folder))["snapshots"] == [CLEAN], "its name")
+    refused(folder, "EXISTS", "already", "snapshot", name(folder), CLEAN)
+    refused(folder, "NOT_FOUND", "no snapshot", "revert", name(folder), "dirty")
+    look(kd, "taken")
+    kd.send("g")
+    done(folder, "pause", name(folder))
+    done(folder, "resume", name(folder))
+    done(folder, "revert", name(folder), CLEAN)
+    # The machine is stopped in the debugger again, as it was.
+    done(folder, "break", name(folder))
+    wait_text(kd, "Break instruction exception", 2)
+    look(kd, "reverted")
+
+
+def test_snapshot():
+    """Snapshot and revert under a session of kd: it goes on"""
+    with Folder() as folder, Named(folder), stopped(folder) as kd:
+        snapshots_survive(folder, kd)
+
+
+def test_snapshot_by_proxy():
+    """The same behind a proxy"""
+    with Folder() as folder, Named(folder), Monitor(folder):
+        done(folder, "proxy", name(folder))
+        with stopped(folder) as kd:
+            snapshots_survive(folder, kd)
+
+
+def test_snapshot_by_ring():
+    """The same behind a proxy that takes the ring"""
+    with Folder() as folder, Named(folder, ring=True), Monitor(folder):
+        done(folder, "proxy", name(folder), "--fast")
+        with stopped(folder) as kd:
+            kd.wait_text("lets the target run")
+            look(kd, "first")
+            wait_for("the ring", lambda: vm(folder, name(folder))["proxy"]["road"] == "ring in guest RAM")
+            snapshots_survive(folder, kd)
+
+
+def test_reset():
+    """Reset and .reboot behind a proxy: the debugger follows, the proxy stays"""
+    with Folder() as folder, Named(folder), Monitor(folder):
+        done(folder, "proxy", name(folder))
+        with stopped(folder) as kd:
+            kd.wait_text("lets the target run")
+            kd.send("g")
+            wait_for("running", lambda: not vm(folder, name(folder))["proxy"]["is_stopped"])
+            done(folder, "reset", name(folder))
+            wait_text(kd, "ntoskrnl.exe", 2)
+            done(folder, "break", name(folder))
+            wait_text(kd, "Break instruction exception", 2)
+            look(kd, "after-reset")
+            kd.send(".reboot")
+            kd.wait_text("(?i)(restart|reboot)")
+            check(vm(folder, name(folder))["proxy"]["is_up"], "the proxy stays")
+
+
+def test_fast():
+    """The ring as a plain serial port: kd behind it, ten times faster than bytes; killed, let go"""
+    with Folder() as folder, Named(folder, ring=True) as guest, Monitor(folder):
+        done(folder, "proxy", name(folder), "--fast")
+        got = run_kd(folder, [name(folder), "-y", IMAGES, "-c", "lm; k; dq nt!KdDebuggerDataBlock; q"])
+        check(got.returncode == 0 and "00000380`4742444b" in got.stdout, got.stdout + got.stderr)
+        got = run_kd(folder, [name(folder), "-y", IMAGES, "-c", "lm; k; q"])
+        check(got.returncode == 0, got.stderr)
+        seen = vm(folder, name(folder))
+        check(seen["proxy"]["road"] == "ring in guest RAM", seen["proxy"])
+        with stopped(folder) as kd:
+            kd.wait_text("lets the target run")
+            kd.process.kill()
+            kd.process.wait()
+            wait_for("the target", lambda: not vm(folder, name(folder))["proxy"]["is_stopped"], 5)
+        text = guest.says()
+        check(re.search(r".", text), "the guest lives")
+
+
+def test_kdnet():
+    """KDNET as a plain serial port: a named target with its key, which is shown nowhere"""
+    with Folder() as folder, NetGuest(folder, "--smp", "1") as guest:
+        folder.configure(f"[target far]\nendpoint = net:port={guest.port},key={KEY}\n")
+        with Monitor(folder) as monitor:
+            refused(folder, "SYNTAX", "has to be a fast one", "proxy", "far")
+            done(folder, "proxy", "far", "--fast")
+            check(done(folder, "log", "far", "on", "-o", folder.path / "log"), "a log")
+            for _ in range(2):
+                got = run_kd(folder, ["far", "-y", IMAGES, "-c", "bp demo!DemoTick; g; k 3; lm; q"])
+                check(got.returncode == 0 and "demo!DemoTick" in got.stdout, got.stdout + got.stderr)
+            shown = json.dumps(done(folder, "list")) + (folder.path / "log").read_text()
+            check("READ_VIRTUAL" in shown and "net:port" in vm(folder, "far")["proxy"]["road"],
+                  vm(folder, "far")["proxy"])
+            check(KEY not in shown + got.stdout + got.stderr, "the key is shown")
+            monitor.stop()
+            check(KEY not in monitor.process.stderr.read().decode(), "the key is shown")
+
+
+if __name__ == "__main__":
+    tests = [test_found, test_two, test_no_port, test_snapshot, test_snapshot_by_proxy,
+             test_snapshot_by_ring, test_reset, test_fast, test_kdnet]
+    chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
+    sys.exit(main(chosen or tests))
