@@ -14,7 +14,7 @@ struct transport_clock {
 	uint32_t ns_per_cycle; /* 12.20 fixed point */
 };
 
-/** Measure; takes about 10 ms once. Again after sleep: time goes on from where it was. */
+/** Measure; takes about 20 ms once. Again after sleep: time goes on from where it was. */
 void transport_clock_start(struct transport_clock *c);
 
 /** The processor's cycle counter. */
