@@ -22,11 +22,12 @@
 #include "lib/wait.h"
 
 enum {
-	SPIN_NS = 50000, /* after the last word of either side */
-	NAP_MS = 500,    /* asleep we look at the ring this often, whatever is heard */
-	QUERY_MS = 1000, /* between two questions where the ring is */
-	QUERIES_MAX = 3, /* on one connection: a guest that has a ring answers the first */
-	DETACH_MS = 100, /* for the guest to notice that we leave */
+	SPIN_NS = 50000,  /* after the last word of either side */
+	NAP_MS = 500,     /* asleep we look at the ring this often, whatever is heard */
+	QUERY_MS = 1000,  /* between two questions where the ring is */
+	QUERIES_MAX = 3,  /* on one connection: a guest that has a ring answers the first */
+	DETACH_MS = 100,  /* for the guest to notice that we leave */
+	NOTICE_MS = 2000, /* ... that we came: it is at work, and so is this machine */
 };
 
 struct ring_carrier {
@@ -51,8 +52,9 @@ struct ring_carrier {
 	struct kd_ring_record record;
 	uint8_t payload[KD_RING_PAYLOAD_MAX];
 	uint64_t last_word; /* when either side said something */
+	uint64_t attached_at;
 	uint64_t spin_ns;
-	bool acked, restarted; /* events that wait */
+	bool acked, restarted, gave_up; /* events that wait */
 	/* The repetition that a resync causes is given out once: see is_echo(). */
 	bool may_echo, has_last;
 	uint8_t last[KD_RING_PAYLOAD_MAX];
@@ -132,7 +134,10 @@ static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_ann
 	}
 	r->is_live = true;
 	r->has_last = r->may_echo = r->acked = false;
-	r->last_word = kd_now_ns();
+	/* What is on the line and not acknowledged is lost there: the guest listens here now. */
+	r->gave_up = kd_carrier_is_busy(r->line);
+	kd_carrier_cancel(r->line);
+	r->last_word = r->attached_at = kd_now_ns();
 	/* A boot that began while we listened is news; the one that we came to is not. */
 	r->restarted = r->boot_nonce ? r->boot_nonce != a->nonce : !r->was_asked;
 	r->boot_nonce = a->nonce;
@@ -151,7 +156,7 @@ static void leave_ring(struct ring_carrier *r)
 	add_counts(r);
 	r->mapper.unmap(r->mapper.context);
 	r->is_live = false;
-	r->acked = r->restarted = false;
+	r->acked = r->restarted = r->gave_up = false;
 	r->queries = 0;
 	r->next_query = kd_now_ns() + QUERY_MS * (uint64_t)KD_NS_PER_MS;
 }
@@ -292,9 +297,11 @@ static enum kd_status take(struct ring_carrier *r, struct kd_link_event *event_r
 {
 	enum kd_status status;
 
-	if (r->restarted || r->acked) {
-		event_ret->kind = r->restarted ? KD_LINK_RESTARTED : KD_LINK_ACKED;
-		*(r->restarted ? &r->restarted : &r->acked) = false;
+	if (r->restarted || r->gave_up || r->acked) {
+		event_ret->kind = r->restarted ? KD_LINK_RESTARTED
+				  : r->gave_up ? KD_LINK_GAVE_UP
+					       : KD_LINK_ACKED;
+		*(r->restarted ? &r->restarted : r->gave_up ? &r->gave_up : &r->acked) = false;
 		return KD_OK;
 	}
 	status = kd_ring_host_take(&r->host, &r->memory, &r->record, r->payload);
@@ -374,6 +381,9 @@ static enum kd_status look_at_line(struct ring_carrier *r, struct kd_link_event 
 	}
 	if (status == KD_OK && kd_ring_host_guest_state(&r->memory) == KD_RING_GUEST_RING)
 		return KD_E_AGAIN; /* what is left of the time before the ring */
+	/* It has not seen yet that we are here, and says over the line what it has to say. */
+	if (status == KD_OK && kd_now_ns() - r->attached_at < NOTICE_MS * (uint64_t)KD_NS_PER_MS)
+		return KD_OK;
 	if (status == KD_E_TIMEOUT)
 		return KD_E_AGAIN;
 	if (status != KD_E_CANCELLED)
