@@ -30,7 +30,7 @@ class Named(Guest):
                          *qemu)
 
     @staticmethod
-    def ring_options(folder):
+    def ring_options(folder, options):
         return []
 
 

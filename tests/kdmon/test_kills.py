@@ -37,8 +37,16 @@ class World:
         # kdmon itself may be there still, to let the guest go on.
         wait_for("a free proxy",
                  lambda: not vm(self.folder, name(self.folder))["proxy"]["has_client"])
-        kd = Kd(self.folder, [name(self.folder), "-y", IMAGES, "-b", "--session", "none"])
-        kd.wait_text("lets the target run|was stopped already", 30)
+        for _ in range(5):
+            kd = Kd(self.folder, [name(self.folder), "-y", IMAGES, "-b", "--session", "none"])
+            try:
+                kd.wait_text("lets the target run|was stopped already", 30)
+                break
+            except Failure:
+                kd.__exit__()
+                if "(kdmon)" not in kd.errors:
+                    raise
+                time.sleep(0.3)  # it began just now to see to the guest
         kd.send(random_one.choice(WORK))
         deadline = time.monotonic() + random_one.random() * 0.6
         while time.monotonic() < deadline:

@@ -71,8 +71,13 @@ class Account:
         return self
 
     def __exit__(self, *_):
-        if self.made:
-            subprocess.run(["userdel", USER], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # The daemon has been told to end; a user with processes can't be removed.
+        for _ in range(100 if self.made else 0):
+            gone = subprocess.run(["userdel", USER], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, check=False)
+            if gone.returncode == 0:
+                break
+            time.sleep(0.1)
 
 
 def read_by_all():
