@@ -54,7 +54,11 @@ static void parse_names(const char *text, size_t size)
 	char *copy;
 
 	for (int i = 0; i < 3; i++) {
-		copy = strndup(text, size);
+		/* Not strndup: strict sanitizers want its source to be terminated. */
+		copy = calloc(1, size + 1);
+		if (!copy)
+			abort();
+		memcpy(copy, text, size);
 		if (i == 0)
 			kd__snapshots_of_qemu(copy, count, &n);
 		else if (i == 1)

@@ -129,6 +129,7 @@ static enum kd_status run_cache(struct call *call)
 static enum kd_status run_live(struct call *call)
 {
 	struct console *c = call->con;
+	struct call *outer = c->live;
 	bool is_running = !c->is_stopped;
 	char *text = args_rest(&call->args);
 	json_t *o = call_object(call);
@@ -144,8 +145,8 @@ static enum kd_status run_live(struct call *call)
 	kd_session_allow_live(call->session, true);
 	c->live = call;
 	s = console_run(c, text);
-	c->live = NULL;
-	kd_session_allow_live(call->session, false);
+	c->live = outer;
+	kd_session_allow_live(call->session, outer != NULL);
 	data_bool(o, "is_running", is_running);
 	if (o && !json_object_get(o, "data"))
 		json_object_set_new(o, "data", json_null());

@@ -126,8 +126,12 @@ enum kd_status kd_ring_host_put(struct kd_ring_host *h, const struct kd_ring_mem
 				uint16_t type, const void *header, size_t header_size,
 				const void *data, size_t data_size)
 {
-	enum kd_status status = kd_ring_put(m, KD_RING_H2G, &h->head, type, header, header_size,
-					    data, data_size);
+	enum kd_status status;
+
+	/* In a ring of another time our record would let the guest run into old ones. */
+	if (!is_as_left(h, m))
+		return KD_E_RESET;
+	status = kd_ring_put(m, KD_RING_H2G, &h->head, type, header, header_size, data, data_size);
 
 	if (status == KD_OK) {
 		h->tx_packets++;
@@ -146,6 +150,11 @@ void kd_ring_host_break_in(struct kd_ring_host *h, const struct kd_ring_memory *
 	store(m, KD_RING_AT_BREAKS, ++h->breaks);
 }
 
+bool kd_ring_host_is_there(const struct kd_ring_host *h, const struct kd_ring_memory *m)
+{
+	return check_page(m, h->boot_nonce) == KD_OK;
+}
+
 bool kd_ring_host_may_sleep(const struct kd_ring_host *h, const struct kd_ring_memory *m)
 {
 	store(m, KD_RING_AT_HOST_SLEEPING, 1);
@@ -160,6 +169,6 @@ void kd_ring_host_wake(const struct kd_ring_memory *m)
 
 void kd_ring_host_detach(struct kd_ring_host *h, const struct kd_ring_memory *m)
 {
-	(void)h;
-	store(m, KD_RING_AT_HOST_STATE, KD_RING_HOST_DETACHING);
+	if (check_page(m, h->boot_nonce) == KD_OK)
+		store(m, KD_RING_AT_HOST_STATE, KD_RING_HOST_DETACHING);
 }

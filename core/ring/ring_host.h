@@ -51,7 +51,10 @@ enum kd_ring_guest_state kd_ring_host_guest_state(const struct kd_ring_memory *m
 enum kd_status kd_ring_host_take(struct kd_ring_host *h, const struct kd_ring_memory *m,
 				 struct kd_ring_record *ret, uint8_t *payload);
 
-/* KD_OK; KD_E_FULL: the guest does not read; KD_E_TOO_BIG; KD_E_MALFORMED: leave the ring. */
+/*
+ * KD_OK; KD_E_FULL: the guest does not read; KD_E_TOO_BIG; KD_E_RESET: as kd_ring_host_take(), the
+ * packet is not in it; KD_E_MALFORMED: leave the ring.
+ */
 enum kd_status kd_ring_host_put(struct kd_ring_host *h, const struct kd_ring_memory *m,
 				uint16_t type, const void *header, size_t header_size,
 				const void *data, size_t data_size);
@@ -62,9 +65,13 @@ enum kd_status kd_ring_host_resync(struct kd_ring_host *h, const struct kd_ring_
 /* A running guest stops at its next look. */
 void kd_ring_host_break_in(struct kd_ring_host *h, const struct kd_ring_memory *m);
 
+/* The boot that we attached to: else its memory is another's, and not to be written to. */
+bool kd_ring_host_is_there(const struct kd_ring_host *h, const struct kd_ring_memory *m);
+
 /*
  * About to wait for a doorbell. False: something is there already, don't; no doorbell will come for
- * it. After either, kd_ring_host_wake() when awake.
+ * it. After either, kd_ring_host_wake() when awake. Both write into the guest's memory: not without
+ * kd_ring_host_is_there().
  */
 bool kd_ring_host_may_sleep(const struct kd_ring_host *h, const struct kd_ring_memory *m);
 void kd_ring_host_wake(const struct kd_ring_memory *m);

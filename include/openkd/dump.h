@@ -58,8 +58,8 @@ enum kd_status kd_dump_create(struct kd_session *session, const char *path,
 /**
  * Write some memory: up to 4 MB, a short while. KD_OK also when all was written before.
  *
- * @return KD_OK; KD_E_RESET: the target ran since the dump was begun; KD_E_IO: disk full, ...; what
- *         reading memory says, except about pages that cannot be read.
+ * @return KD_OK; KD_E_RESET: the target ran, or was written to, since the dump was begun; KD_E_IO:
+ * disk full, ...; what reading memory says, except about pages that cannot be read.
  */
 enum kd_status kd_dump_step(struct kd_dump *dump, struct kd_error *err);
 

@@ -234,7 +234,8 @@ uint32_t kd_session_processor(const struct kd_session *session);
  * RAM: the kernel's addresses, translated as at the last stop. What is read may be half of one
  * moment and half of the next. Off unless asked for; stays as set.
  *
- * Reads while the target runs then fail with KD_E_RUNNING only where RAM is not read at all.
+ * KD_E_RUNNING is still what user addresses, physical memory, registers, and targets whose RAM is
+ * not read come to while the target runs.
  */
 void kd_session_allow_live(struct kd_session *session, bool allow);
 

@@ -189,11 +189,13 @@ static enum kd_status get_runs(const struct form *f, const uint8_t *bytes,
 		p += 2 * f->word;
 		run->base_page = get(p, f->word);
 		run->n_pages = get(p + f->word, f->word);
-		if (run->base_page < next || run->base_page > end ||
+		if (run->n_pages == 0 || run->base_page < next || run->base_page > end ||
 		    run->n_pages > end - run->base_page)
-			return kd_error_set(err, KD_E_MALFORMED, (uint64_t)(p - bytes),
-					    "run %u of memory lies in the run before, or nowhere",
-					    i);
+			return kd_error_set(
+				err, KD_E_MALFORMED, (uint64_t)(p - bytes),
+				"run %u of memory is empty, or lies in the run before, or "
+				"nowhere",
+				i);
 		next = run->base_page + run->n_pages;
 	}
 	return KD_OK;

@@ -69,7 +69,8 @@ enum kd_status kd_dump_header_encode(const struct kd_dump_header *h, uint8_t *by
 
 /*
  * From the first bytes of a file. Only the file's form is judged: KD_E_MALFORMED no crash dump, cut
- * short, more runs than there is room for, runs that overlap, go back or go beyond 2^52 bytes.
+ * short, more runs than there is room for, runs that are empty, overlap, go back or go beyond 2^52
+ * bytes.
  */
 enum kd_status kd_dump_header_decode(const uint8_t *bytes, size_t size, struct kd_dump_header *ret,
 				     struct kd_error *err);

@@ -109,8 +109,9 @@ KD_EXPORT enum kd_status kd_dump_step(struct kd_dump *d, struct kd_error *err)
 	uint64_t n;
 
 	if (d->session->generation != d->generation || d->session->state != KD_SESSION_STOPPED)
-		return kd_error_set(err, KD_E_RESET, 0,
-				    "the target ran since the dump was begun: begin anew");
+		return kd_error_set(
+			err, KD_E_RESET, 0,
+			"the target ran or was changed since the dump was begun: begin anew");
 	if (d->run == h->n_runs)
 		return KD_OK;
 	n = KD_MIN(run->n_pages - d->in_run, (uint64_t)(PIECE / PAGE));

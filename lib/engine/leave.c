@@ -50,6 +50,8 @@ static enum kd_status stop_it(struct kd_session *s, uint64_t deadline, struct kd
 		if (status == KD_OK && !got)
 			status = kd__wire_step(s, deadline, err);
 	}
+	if (status != KD_OK)
+		kd__wire_abandon(s);
 	if (status == KD_E_TIMEOUT)
 		return kd_error_set(err, KD_E_TIMEOUT, 0,
 				    "the target did not stop: breakpoints may be left in it; the "
@@ -104,6 +106,8 @@ static enum kd_status let_go(struct kd_session *s, bool resume, struct kd_error 
 
 	if (!s->options.read_only)
 		status = kd__breaks_withdraw(s, err);
+	if (is_unheard(status))
+		kd__wire_abandon(s);
 	kd__breaks_forget_all(s);
 	if (resume && !is_unheard(status))
 		resumed = kd__execute_leave(s, status == KD_OK ? err : NULL);

@@ -148,6 +148,18 @@ static bool prove(struct kd_session *s)
 	return true;
 }
 
+/* What may be otherwise at the next try is no reason to do without for good. */
+static bool refuse_for(struct kd__ram *r, const struct kd_error *why)
+{
+	switch (why->status) {
+	case KD_E_CANCELLED:
+	case KD_E_TIMEOUT:
+	case KD_E_RESET:
+	case KD_E_CLOSED: return false;
+	default: return refuse(r, why->text);
+	}
+}
+
 static bool prepare(struct kd_session *s)
 {
 	struct kd_error why = { 0 };
@@ -155,10 +167,10 @@ static bool prepare(struct kd_session *s)
 
 	r->ram = kd__wire_ram(s, &why);
 	if (!r->ram)
-		return refuse(r, why.text);
+		return refuse_for(r, &why);
 	if (kd__walk_choose(s, &r->walk, &why) != KD_OK ||
 	    kd__regs_get(s, s->owner, "cr3", &r->own_directory, &why) != KD_OK)
-		return refuse(r, why.text);
+		return refuse_for(r, &why);
 	r->is_ready = true;
 	return true;
 }
@@ -205,7 +217,12 @@ bool kd__ram_is_live(struct kd_session *s)
 {
 	struct kd__ram *r = s->ram;
 
-	return r->trust == GOOD && r->is_ready && kd__wire_ram(s, NULL) == r->ram;
+	if (r->trust != GOOD || !r->is_ready)
+		return false;
+	r->is_ready = kd__wire_ram(s, NULL) == r->ram;
+	if (!r->is_ready)
+		r->ram = NULL; /* it is closed */
+	return r->is_ready;
 }
 
 /*

@@ -105,6 +105,15 @@ static enum kd_status read_entry(const struct kd__page_level_shape *l, uint64_t 
 	return status;
 }
 
+/* Bits beyond what the tables know repeat the last one that they know; else nothing is there. */
+static bool is_canonical(const struct kd__walk *walk, uint64_t address)
+{
+	unsigned bits = walk->levels[0].shift + walk->levels[0].bits;
+	uint64_t above = address >> (bits - 1);
+
+	return above == 0 || above == UINT64_MAX >> (bits - 1);
+}
+
 enum kd_status kd__walk_tables(const struct kd__walk *walk, uint64_t directory_base,
 			       uint64_t address, kd__physical_fn read, void *context,
 			       struct kd_translation *ret, struct kd_error *err)
@@ -115,6 +124,8 @@ enum kd_status kd__walk_tables(const struct kd__walk *walk, uint64_t directory_b
 	ret->entry_size = walk->levels[0].entry_size;
 	if (walk->is_32bit)
 		address = (uint32_t)address;
+	else if (!is_canonical(walk, address))
+		return KD_OK;
 	for (size_t i = 0; i < walk->n; i++) {
 		const struct kd__page_level_shape *l = &walk->levels[i];
 		struct kd_page_level *entry = &ret->levels[i];

@@ -574,6 +574,12 @@ void kd__wire_begin_leaving(struct kd_session *s)
 		kd__wire_answer(s, "", 0, NULL);
 }
 
+void kd__wire_abandon(struct kd_session *s)
+{
+	if (s->wire)
+		s->wire->carrier->is_abandoned = true;
+}
+
 void kd__wire_begin_passing(struct kd_session *s)
 {
 	atomic_store(&s->break_wanted, false);

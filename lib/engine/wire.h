@@ -86,6 +86,8 @@ void kd__wire_limit_requests(struct kd_session *s, uint64_t limit_ns);
  * prompt is answered. `passing`: what stops goes on, so no break-in is sent any more.
  */
 void kd__wire_begin_leaving(struct kd_session *s);
+/* What could not be taken out of the target is left to its own end of the connection. */
+void kd__wire_abandon(struct kd_session *s);
 void kd__wire_begin_passing(struct kd_session *s);
 /* An answer or an order of ours has not been acknowledged yet. */
 bool kd__wire_is_busy(const struct kd_session *s);

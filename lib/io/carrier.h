@@ -35,8 +35,9 @@ struct kd_carrier_ops {
 /* First member of every implementation. */
 struct kd_carrier {
 	const struct kd_carrier_ops *ops;
-	struct kd_transport *transport;  /* the line; owned */
-	uint32_t read_max;               /* bytes that a request for memory may ask for */
+	struct kd_transport *transport; /* the line; owned */
+	uint32_t read_max;              /* bytes that a request for memory may ask for */
+	bool is_abandoned; /* set before the end: the target may hold something of ours */
 	char notice[KD_ERROR_TEXT_SIZE]; /* "", or what people should be told; the teller clears it
 					  */
 };

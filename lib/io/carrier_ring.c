@@ -27,7 +27,8 @@ enum {
 	QUERY_MS = 1000, /* between two questions where the ring is */
 	QUERIES_MAX = 3, /* on one connection: a guest that has a ring answers the first */
 	DETACH_MS = 100, /* for the guest to notice that we leave */
-	FREE_MS = 500,   /* for what is on its way on the line, before the ring is taken */
+	PASSES_AT_LEAST = 64,
+	FREE_MS = 500, /* for what is on its way on the line, before the ring is taken */
 };
 
 struct ring_carrier {
@@ -44,9 +45,10 @@ struct ring_carrier {
 	uint64_t take_at; /* at the latest */
 	uint64_t next_query;
 	unsigned queries;
-	uint64_t boot_nonce; /* of the last ring; 0: none yet */
-	bool was_asked;      /* the announcement answers a question of ours */
-	bool was_heard;      /* a packet came over the line: somebody reads what we write */
+	uint64_t boot_nonce;    /* of the last ring; 0: none yet */
+	uint64_t refused_nonce; /* of one that was nonsense; 0: none */
+	bool was_asked;         /* the announcement answers a question of ours */
+	bool was_heard;         /* a packet came over the line: somebody reads what we write */
 
 	/* On the ring. */
 	bool is_live;
@@ -56,9 +58,9 @@ struct ring_carrier {
 	uint8_t payload[KD_RING_PAYLOAD_MAX];
 	uint64_t last_word; /* when either side said something */
 	uint64_t spin_ns;
-	bool acked, restarted; /* events that wait */
-	bool was_dropped;      /* the guest left the ring, not we: it may have gone its own way */
-	bool is_anew;          /* KD_E_RESET waits: nothing that was known of the guest need hold */
+	bool acked, restarted, gave_up; /* events that wait */
+	bool was_dropped; /* the guest left the ring, not we: it may have gone its own way */
+	bool is_anew;     /* KD_E_RESET waits: nothing that was known of the guest need hold */
 	/* What was said already and is said again: is_echo(). */
 	unsigned echoes; /* repetitions that may still come */
 	bool has_asked;  /* a request went into the ring behind the last resync */
@@ -148,6 +150,9 @@ static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_ann
 	r->is_live = true;
 	r->acked = false;
 	r->echoes = 0;
+	/* What is on the line and not acknowledged by now is lost there. */
+	r->gave_up = kd_carrier_is_busy(r->line);
+	kd_carrier_cancel(r->line);
 	r->last_word = kd_now_ns();
 	/* A boot that began while we listened is news; the one that we came to is not. */
 	r->restarted = r->boot_nonce ? r->boot_nonce != a->nonce : !r->was_asked;
@@ -172,7 +177,7 @@ static void leave_ring(struct ring_carrier *r)
 	add_counts(r);
 	r->mapper.unmap(r->mapper.context);
 	r->is_live = false;
-	r->acked = r->restarted = false;
+	r->acked = r->restarted = r->gave_up = false;
 	r->queries = 0;
 	r->next_query = kd_now_ns() + QUERY_MS * (uint64_t)KD_NS_PER_MS;
 }
@@ -212,12 +217,12 @@ static void recover(struct ring_carrier *r)
 
 	pthread_mutex_lock(&r->pulse.lock);
 	status = kd_ring_host_recover(&r->host, &r->memory, random64());
+	kd_ring_pulse_clear(&r->pulse);
 	pthread_mutex_unlock(&r->pulse.lock);
 	if (status != KD_OK) {
 		drop_ring(r);
 		return;
 	}
-	kd_ring_pulse_clear(&r->pulse);
 	r->resyncs++;
 	r->has_last = r->acked = false;
 	r->echoes = 0;
@@ -255,14 +260,18 @@ static bool is_echo(struct ring_carrier *r, uint16_t type, const void *payload, 
 
 /* --- the line --- */
 
+/* Before the target listens, more bytes than its UART holds would spoil our RESET. */
+static bool may_query(const struct ring_carrier *r)
+{
+	return kd_transport_info(r->base.transport)->is_up && r->was_heard &&
+	       r->queries < QUERIES_MAX && !kd_carrier_is_busy(r->line);
+}
+
 static void query(struct ring_carrier *r, uint64_t now)
 {
-	const struct kd_transport_info *info = kd_transport_info(r->base.transport);
 	size_t n;
 
-	/* Before the target listens, more bytes than its UART holds would spoil our RESET. */
-	if (!info->is_up || !r->was_heard || r->queries == QUERIES_MAX || now < r->next_query ||
-	    kd_carrier_is_busy(r->line))
+	if (!may_query(r) || now < r->next_query)
 		return;
 	if (!r->mapper.is_vm(r->mapper.context)) {
 		r->queries = QUERIES_MAX;
@@ -283,7 +292,7 @@ static bool is_known(struct ring_carrier *r, const struct kd_ring_announcement *
 
 static void on_announcement(struct ring_carrier *r, const struct kd_ring_announcement *a)
 {
-	if (is_known(r, a))
+	if (is_known(r, a) || (r->refused_nonce && a->nonce == r->refused_nonce))
 		return;
 	if (r->is_live)
 		drop_ring(r);
@@ -342,7 +351,7 @@ static enum kd_status run_line(struct ring_carrier *r, uint64_t deadline,
 	if (r->is_live)
 		return KD_E_AGAIN;
 	query(r, kd_now_ns());
-	if (r->was_heard && r->queries < QUERIES_MAX)
+	if (may_query(r))
 		mine = KD_MIN(deadline, r->next_query);
 	if (r->has_heard)
 		mine = KD_MIN(mine, r->take_at);
@@ -354,6 +363,8 @@ static enum kd_status run_line(struct ring_carrier *r, uint64_t deadline,
 		r->was_heard = true;
 		note_packet(r, event_ret->type, event_ret->payload, event_ret->length);
 	}
+	if (status == KD_E_CLOSED)
+		r->was_heard = false;
 	if (status == KD_E_RESET) {
 		r->was_heard = r->has_heard = r->was_dropped = false;
 		r->queries = 0; /* another connection: ask there too */
@@ -375,16 +386,24 @@ static void give_packet(struct ring_carrier *r, struct kd_link_event *ret)
 	note_packet(r, r->record.type, r->payload, r->record.size);
 }
 
+static bool take_flag(bool *flag, enum kd_link_event_kind kind, struct kd_link_event *event_ret)
+{
+	if (!*flag)
+		return false;
+	*flag = false;
+	event_ret->kind = kind;
+	return true;
+}
+
 /* KD_OK: an event; KD_E_AGAIN: nothing there; KD_E_BUSY: something was done, look again. */
 static enum kd_status take(struct ring_carrier *r, struct kd_link_event *event_ret)
 {
 	enum kd_status status;
 
-	if (r->restarted || r->acked) {
-		event_ret->kind = r->restarted ? KD_LINK_RESTARTED : KD_LINK_ACKED;
-		*(r->restarted ? &r->restarted : &r->acked) = false;
+	if (take_flag(&r->restarted, KD_LINK_RESTARTED, event_ret) ||
+	    take_flag(&r->gave_up, KD_LINK_GAVE_UP, event_ret) ||
+	    take_flag(&r->acked, KD_LINK_ACKED, event_ret))
 		return KD_OK;
-	}
 	status = kd_ring_host_take(&r->host, &r->memory, &r->record, r->payload);
 	switch (status) {
 	case KD_OK:
@@ -398,7 +417,10 @@ static enum kd_status take(struct ring_carrier *r, struct kd_link_event *event_r
 	default:
 		kd_error_set(&r->refusal, status, 0,
 			     "the guest wrote nonsense into its ring: the serial line is used");
+		r->refused_nonce = r->boot_nonce;
 		part(r);
+		r->is_anew = true;
+		snprintf(r->base.notice, sizeof r->base.notice, "%s", r->refusal.text);
 		return KD_E_BUSY;
 	}
 }
@@ -423,7 +445,8 @@ static enum kd_status doze(struct ring_carrier *r, uint64_t deadline, struct kd_
 	enum kd_status status = KD_OK;
 	uint64_t nap = kd_now_ns() + NAP_MS * (uint64_t)KD_NS_PER_MS;
 
-	if (kd_ring_host_may_sleep(&r->host, &r->memory)) {
+	if (kd_ring_host_is_there(&r->host, &r->memory) &&
+	    kd_ring_host_may_sleep(&r->host, &r->memory)) {
 		kd_transport_poll(r->base.transport, &line);
 		fds[0] = (struct kd_wait_fd){ .fd = line.fd, .want_read = true };
 		fds[1] = (struct kd_wait_fd){ .fd = r->pulse.news_fd, .want_read = true };
@@ -432,7 +455,8 @@ static enum kd_status doze(struct ring_carrier *r, uint64_t deadline, struct kd_
 		if (status == KD_E_TIMEOUT && nap < deadline)
 			status = KD_OK;
 	}
-	kd_ring_host_wake(&r->memory);
+	if (kd_ring_host_is_there(&r->host, &r->memory))
+		kd_ring_host_wake(&r->memory);
 	return status;
 }
 
@@ -510,9 +534,13 @@ static enum kd_status run(struct kd_carrier *c, uint64_t deadline, struct kd_lin
 			  struct kd_error *err)
 {
 	struct ring_carrier *r = of(c);
+	unsigned passes = 0;
 	enum kd_status status;
 
 	do {
+		/* A guest that talks without a pause keeps nobody beyond the deadline. */
+		if (++passes > PASSES_AT_LEAST && kd_now_ns() >= deadline)
+			return kd_error_set(err, KD_E_TIMEOUT, 0, "nothing came in time");
 		if (r->is_anew) {
 			r->is_anew = false;
 			return kd_error_set(err, KD_E_RESET, 0, "%s", c->notice);
@@ -532,6 +560,10 @@ static enum kd_status send(struct kd_carrier *c, uint16_t type, const void *head
 	if (!r->is_live)
 		return kd_carrier_send(r->line, type, header, header_size, data, data_size);
 	status = kd_ring_host_put(&r->host, &r->memory, type, header, header_size, data, data_size);
+	if (status == KD_E_RESET) {
+		recover(r); /* whoever waits for an answer hears of it at the next run */
+		return KD_OK;
+	}
 	if (status == KD_E_MALFORMED)
 		status = KD_E_FULL; /* take() notices too, and leaves the ring */
 	if (status != KD_OK)
@@ -646,10 +678,10 @@ static void destroy(struct kd_carrier *c)
 {
 	struct ring_carrier *r = of(c);
 
-	if (r->is_live) {
+	/* A target that we could not stop is left to what its own end does when we are dead. */
+	if (r->is_live && !c->is_abandoned)
 		say_goodbye(r);
-		leave_ring(r);
-	}
+	leave_ring(r);
 	kd_carrier_destroy(r->line);
 	kd_ring_pulse_deinit(&r->pulse);
 	free(r);

@@ -25,16 +25,27 @@ static void clear_fd(int fd)
 		;
 }
 
-static enum kd_ring_finding feel(struct kd_ring_pulse *p)
+static enum kd_ring_finding finding_of(enum kd_status status)
 {
-	enum kd_status status;
-
-	pthread_mutex_lock(&p->lock);
-	status = kd_ring_host_beat(p->host, &p->memory);
-	pthread_mutex_unlock(&p->lock);
 	return status == KD_OK        ? KD_RING_FINE
 	       : status == KD_E_RESET ? KD_RING_WENT_BACK
 				      : KD_RING_GUEST_LEFT;
+}
+
+/* Under the lock as a whole: a finding that was dealt with meanwhile is none any more. */
+static void feel(struct kd_ring_pulse *p)
+{
+	enum kd_ring_finding now;
+	bool is_news;
+
+	pthread_mutex_lock(&p->lock);
+	now = finding_of(kd_ring_host_beat(p->host, &p->memory));
+	is_news = now != KD_RING_FINE && kd_ring_pulse_finding(p) == KD_RING_FINE;
+	if (is_news)
+		atomic_store(&p->finding, now);
+	pthread_mutex_unlock(&p->lock);
+	if (is_news)
+		signal_fd(p->news_fd);
 }
 
 static void *beat(void *context)
@@ -42,14 +53,8 @@ static void *beat(void *context)
 	struct kd_ring_pulse *p = context;
 	struct pollfd stop = { .fd = p->stop_fd, .events = POLLIN };
 
-	while (poll(&stop, 1, (int)(KD_RING_BEAT_NS / 1000000)) <= 0) {
-		enum kd_ring_finding now = feel(p);
-
-		if (now != KD_RING_FINE && kd_ring_pulse_finding(p) == KD_RING_FINE) {
-			atomic_store(&p->finding, now);
-			signal_fd(p->news_fd);
-		}
-	}
+	while (poll(&stop, 1, (int)(KD_RING_BEAT_NS / 1000000)) <= 0)
+		feel(p);
 	return NULL;
 }
 

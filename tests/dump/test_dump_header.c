@@ -175,6 +175,7 @@ static void test_lies(void **state)
 		{ 0x088, 43 },                /* more runs than there is room for */
 		{ 0x0A8, 0x9E },              /* the second begins in the first */
 		{ 0x098, UINT64_C(1) << 41 }, /* beyond all memory */
+		{ 0x0A0, 0 },                 /* empty */
 		{ 0x0B0, UINT64_MAX },        /* ends before it begins */
 	};
 	struct kd_dump_header h = header(true), back;

@@ -118,19 +118,20 @@ static void *map_physical(ULONG_PTR service, uint64_t physical)
 
 	return map(physical, KD_RING_PAGES, FALSE);
 #else
+	uint32_t high = (uint32_t)(physical >> 32);
 	void *va;
 
-	__asm__ volatile("movl %%esp, %%ebx\n\t"
-			 "pushl $0\n\t"
-			 "pushl %[pages]\n\t"
-			 "pushl %[high]\n\t"
-			 "pushl %[low]\n\t"
-			 "call *%[service]\n\t"
-			 "movl %%ebx, %%esp"
-			 : "=a"(va)
-			 : [service] "S"(service), [low] "D"((uint32_t)physical),
-			   [high] "c"((uint32_t)(physical >> 32)), [pages] "i"(KD_RING_PAGES)
-			 : "ebx", "edx", "memory", "cc");
+	__asm__ volatile(
+		"movl %%esp, %%ebx\n\t"
+		"pushl $0\n\t"
+		"pushl %[pages]\n\t"
+		"pushl %[high]\n\t"
+		"pushl %[low]\n\t"
+		"call *%[service]\n\t"
+		"movl %%ebx, %%esp"
+		: "=a"(va), [high] "+c"(high)
+		: [service] "S"(service), [low] "D"((uint32_t)physical), [pages] "i"(KD_RING_PAGES)
+		: "ebx", "edx", "memory", "cc");
 	return va;
 #endif
 }

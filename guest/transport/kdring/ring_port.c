@@ -237,7 +237,9 @@ static bool send_by_ring(uint16_t type, const STRING *header, const STRING *data
 		}
 		if (status == KD_E_TOO_BIG)
 			return true; /* for any debugger */
-		if (transport_is_abandonable(type, header) && now() > give_up)
+		/* What the kernel waits for an answer to it has to say, however long that takes. */
+		if (type == KD_PACKET_DEBUG_IO && transport_is_abandonable(type, header) &&
+		    now() > give_up)
 			return true;
 		cpu_pause();
 	} while (is_live());
@@ -381,7 +383,8 @@ bool ring_port_poll(void)
 {
 	const struct kd_ring_memory m = memory();
 
-	if (++port.polls % PLACE_EVERY == 0)
+	/* Not where a device lies: others may be at its configuration just now. */
+	if (++port.polls % PLACE_EVERY == 0 && !(port.has_ring && port.where.is_pci))
 		ring_port_check_place();
 	if (is_live())
 		return kd_ring_guest_poll(&port.guest, &m);
