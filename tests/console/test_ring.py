@@ -123,9 +123,28 @@ def test_killed_while_running():
             kill(kd.process, signal.SIGKILL)
             kd.process.wait()
         wait_for("the breakpoints to be out", lambda: monitor.bytes_at(recursion, 16) == before, 5)
-        check(monitor.bytes_at(tick, 1) != b"\xcc", "one breakpoint is left")
+        wait_for("the other one to be out", lambda: monitor.bytes_at(tick, 1) != b"\xcc", 2)
         for _ in range(3):
             check_runs(monitor, ticks)
+        monitor.close()
+
+
+def test_left_while_paused():
+    """kd leaves a paused VM with breakpoints in it: when it goes on they are taken out"""
+    with Folder() as folder, Guest(folder, "--smp", "1") as guest:
+        recursion, ticks = addresses_of(folder, guest, "demo!DemoRecursion", "demo!DemoTicks")
+        monitor = Monitor(guest.qmp)
+        before = monitor.bytes_at(recursion, 16)
+        with Kd(folder, guest.arguments) as kd:
+            kd.send("bp demo!DemoRecursion; .echo planted; g")
+            kd.wait_text("planted\n")
+            wait_for("the breakpoint", lambda: monitor.bytes_at(recursion, 1) == b"\xcc")
+            monitor.ask("stop")
+            kd.process.terminate()
+            kd.process.wait(20)
+        monitor.ask("cont")
+        wait_for("the breakpoint to be out", lambda: monitor.bytes_at(recursion, 16) == before, 5)
+        check_runs(monitor, ticks)
         monitor.close()
 
 
@@ -192,7 +211,8 @@ def test_stopped_debugger():
 
 if __name__ == "__main__":
     tests = [test_taken, test_two_processors, test_process_road, test_ivshmem, test_foreign_line,
-             test_killed_at_a_stop, test_killed_while_running, test_snapshot, test_reset,
+             test_killed_at_a_stop, test_killed_while_running, test_left_while_paused,
+             test_snapshot, test_reset,
              test_stopped_debugger]
     if len(sys.argv) > 1:
         tests = [t for t in tests if t.__name__ == "test_" + sys.argv[1]]
