@@ -73,6 +73,8 @@ static const struct {
 	void (*take)(const char *value, struct load_options *o);
 } options[] = {
 	{ "DEBUGPORT=", take_port },
+	/* For loaders that choose the transport by DEBUGPORT=RING, which leaves no room for a port. */
+	{ "RINGPORT=", take_port },
 	{ "BAUDRATE=", take_baud_rate },
 	{ "FIFO=", take_fifo },
 	{ "RING=", take_ring },
