@@ -63,7 +63,8 @@ set "DESC=%~2"
 set "BAD="
 if "%DESC%"=="" set "BAD=1"
 rem What is left behind these delimiters would be read by cmd, boot.ini or bcdedit in its own way.
-for /f "delims=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ._-" %%c in ("%DESC%") do set "BAD=1"
+set "REST=_%DESC: =_%"
+for /f "delims=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-" %%c in ("%REST%") do set "BAD=1"
 if not defined BAD goto parse_value
 >&2 echo kdring-setup: /description takes letters, digits, blanks, dots, - and _ (in quotes)
 goto usage
@@ -274,7 +275,8 @@ set "ENTRY={new-entry}"
 if defined DRY goto set_entry
 set "ENTRY="
 set "PART="
-for /f "tokens=2 delims={}" %%g in ('call bcdedit /copy {current} /d "%DESC%"') do set "ENTRY=%%g"
+call bcdedit /copy {current} /d "%DESC%" >"%OUTPUT%" 2>&1
+for /f "usebackq tokens=2 delims={}" %%g in ("%OUTPUT%") do set "ENTRY=%%g"
 rem A GUID has five parts; other words in braces have not.
 if defined ENTRY for /f "tokens=5 delims=-" %%p in ("%ENTRY%") do set "PART=%%p"
 if not defined PART goto no_entry
@@ -301,7 +303,7 @@ if defined FAILED exit /b 1
 call :do bcdedit /displayorder %ENTRY% /addlast
 exit /b %errorlevel%
 :no_entry
->&2 echo kdring-setup: bcdedit made no copy of the current boot entry: "bcdedit /enum {current}" may tell why
+type "%OUTPUT%"
 exit /b 1
 
 rem 10 and 11 with /replace: our DLL as kdcom.dll, Windows' own under another name
@@ -429,6 +431,7 @@ exit /b 0
 
 rem is_wanted_line: errorlevel 0 when CURRENT is WANTED, quotes aside: `if` takes none inside its own
 :is_wanted_line
+if not defined CURRENT exit /b 1
 set "LEFT_SIDE=%CURRENT:"=%"
 set "RIGHT_SIDE=%WANTED:"=%"
 if /i "%LEFT_SIDE%"=="%RIGHT_SIDE%" exit /b 0
@@ -493,11 +496,11 @@ rem errorlevel 0: the running Windows came from our entry
 :is_running
 if "%ST_form%"=="bootini" goto is_running_bootini
 if not defined ST_entry exit /b 1
-call bcdedit /enum {current} /v 2>nul | find /i "%ST_entry%" >nul
+call bcdedit /enum {current} /v 2>nul | find "%ST_entry%" >nul
 if errorlevel 1 exit /b 1
 exit /b 0
 :is_running_bootini
-call reg query "HKLM\SYSTEM\CurrentControlSet\Control" /v SystemStartOptions 2>nul | find /i "DEBUGPORT=RING" >nul
+call reg query "HKLM\SYSTEM\CurrentControlSet\Control" /v SystemStartOptions 2>nul | find "DEBUGPORT=RING" >nul
 if errorlevel 1 exit /b 1
 exit /b 0
 
@@ -534,9 +537,9 @@ call :try attrib -s -h -r "%ST_boot%"
 if exist "%ST_boot%.new" call :do del /f "%ST_boot%.new"
 rem Without ours boot.ini was not touched yet; if it is neither ours nor as before, somebody edited it.
 if not exist "%KEPT%\boot.ini.ours" goto undo_attributes
-fc /b "%ST_boot%" "%KEPT%\boot.ini.before" >nul 2>&1
+call fc /b "%ST_boot%" "%KEPT%\boot.ini.before" >nul 2>&1
 if not errorlevel 1 goto undo_attributes
-fc /b "%ST_boot%" "%KEPT%\boot.ini.ours" >nul 2>&1
+call fc /b "%ST_boot%" "%KEPT%\boot.ini.ours" >nul 2>&1
 if errorlevel 1 goto undo_edited
 call :do copy /y /b "%KEPT%\boot.ini.before" "%ST_boot%.new"
 if errorlevel 1 goto left_bootini

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A Windows as kdring-setup.cmd sees it: Wine's cmd, folders of our own, and stand-ins for the tools
-that would change a system. The stand-ins write down how they were called and answer like the tools.
+"""A Windows as kdring-setup.cmd sees it: Wine's cmd, folders of our own, and stand-ins for the
+tools that would change a system. The stand-ins write down how they were called and answer like the tools.
 """
 import contextlib
 import os
@@ -14,8 +14,6 @@ CURRENT = "{aaaaaaaa-0000-0000-0000-000000000001}"
 WINDOWS = {"2000": (5, 0, 2195), "xp": (5, 1, 2600), "2003": (5, 2, 3790), "vista": (6, 0, 6002),
            "7": (6, 1, 7601), "8": (6, 2, 9200), "8.1": (6, 3, 9600), "10": (10, 0, 19045),
            "11": (10, 0, 22631)}
-DLL = {"x64": b"MZ\0\0\xff\r\nOpenKD kdring.dll for x64\r\n\0\xfe", "x86": None}
-DLL["x86"] = DLL["x64"].replace(b"x64", b"x86")
 
 # KD_FAIL: "TOOL WORD" with WORD one of the first three; KD_CUT the same, and the power is gone.
 HEAD = """@echo off
@@ -82,7 +80,7 @@ class Windows:
 
     def __init__(self, guest_folder):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="kd-wine-"))
-        self.script = pathlib.Path(guest_folder) / "kdring-setup.cmd"
+        self.guest = pathlib.Path(guest_folder)
         self.wine = shutil.which("wine")
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.root), "DISPLAY": "",
                     "WINEPREFIX": str(self.root / "prefix"), "WINEDEBUG": "-all",
@@ -132,8 +130,8 @@ class Drive:
             folder.mkdir(parents=True)
         for machine in ("x64", "x86"):
             (self.tool / machine).mkdir(parents=True)
-            (self.tool / machine / "kdring.dll").write_bytes(DLL[machine])
-        shutil.copy(windows.script, self.tool)
+            shutil.copy(windows.guest / machine / "kdring.dll", self.tool / machine)
+        shutil.copy(windows.guest / "kdring-setup.cmd", self.tool)
         self.variables = {"PROCESSOR_ARCHITECTURE": cpu, "PROCESSOR_ARCHITEW6432": "",
                           "KD_CURRENT": CURRENT, "KD_FAIL": "", "KD_CUT": "", "KD_USER": "",
                           "KD_SECURE": "", "KD_START": "", "KD_SAME": "", "KD_LOADOPTIONS": ""}
