@@ -73,7 +73,7 @@ static const struct {
 	void (*take)(const char *value, struct load_options *o);
 } options[] = {
 	{ "DEBUGPORT=", take_port },
-	/* For loaders that choose the transport by DEBUGPORT=RING, which leaves no room for a port. */
+	/* Where DEBUGPORT=RING chooses the transport (boot.ini), no room is left for its port. */
 	{ "RINGPORT=", take_port },
 	{ "BAUDRATE=", take_baud_rate },
 	{ "FIFO=", take_fifo },

@@ -14,15 +14,9 @@ for %%v in (VERB DRY IVSHMEM REPLACE INSTALL_ONLY ENTRY FAILED LEFT LOADOPT) do 
 set "PORT=1"
 set "BAUD=115200"
 set "DESC=OpenKD kdring"
-call :parse %*
-if errorlevel 1 exit /b 2
-call :find_system
-if errorlevel 1 exit /b 1
-goto verb_%VERB%
 
-rem --- words of the command line ---
+rem --- words of the command line; not called, for "call :label /?" would print the help of call ---
 
-:parse
 for %%v in (install uninstall status) do if /i "%~1"=="%%v" set "VERB=%%v"
 if not defined VERB goto usage
 :parse_next
@@ -72,8 +66,8 @@ goto usage
 shift
 goto parse_next
 :parse_end
-if "%VERB%"=="install" exit /b 0
-if not defined INSTALL_ONLY exit /b 0
+if "%VERB%"=="install" goto parsed
+if not defined INSTALL_ONLY goto parsed
 >&2 echo kdring-setup: %VERB% takes no %INSTALL_ONLY%, that is for install
 :usage
 echo usage: kdring-setup install [/port N] [/baudrate N] [/ivshmem] [/replace] [/description TEXT]
@@ -90,6 +84,10 @@ echo   /replace    Windows 10 and 11: in place of kdcom.dll, for all boot entrie
 echo   /description TEXT   the name of the boot entry
 echo exit codes: 0 done, 1 refused, 2 not understood
 exit /b 2
+:parsed
+call :find_system
+if errorlevel 1 exit /b 1
+goto verb_%VERB%
 
 rem --- the system: NAME, MAJOR, MINOR, BUILD, FORM, MACHINE, SYS ---
 
@@ -129,7 +127,7 @@ set "CPU=%PROCESSOR_ARCHITECTURE%"
 if not defined PROCESSOR_ARCHITEW6432 goto name_machine
 rem A 32-bit cmd: its System32 is SysWOW64, the real one is Sysnative, which XP and 2003 lack.
 set "CPU=%PROCESSOR_ARCHITEW6432%"
-if not exist "%SystemRoot%\Sysnative\" goto no_sysnative
+if not exist "%SystemRoot%\Sysnative\cmd.exe" goto no_sysnative
 set "SYS=%SystemRoot%\Sysnative"
 set "PATH=%PATH%;%SystemRoot%\Sysnative"
 :name_machine
@@ -276,10 +274,14 @@ if defined DRY goto set_entry
 set "ENTRY="
 set "PART="
 call bcdedit /copy {current} /d "%DESC%" >"%OUTPUT%" 2>&1
+rem In some languages the answer may begin with the GUID. A GUID has five parts, other words have not.
+for /f "usebackq tokens=1 delims={}" %%g in ("%OUTPUT%") do set "ENTRY=%%g"
+if defined ENTRY for /f "tokens=5 delims=-" %%p in ("%ENTRY%") do set "PART=%%p"
+if defined PART goto have_entry
 for /f "usebackq tokens=2 delims={}" %%g in ("%OUTPUT%") do set "ENTRY=%%g"
-rem A GUID has five parts; other words in braces have not.
 if defined ENTRY for /f "tokens=5 delims=-" %%p in ("%ENTRY%") do set "PART=%%p"
 if not defined PART goto no_entry
+:have_entry
 set "ENTRY={%ENTRY%}"
 call :note entry %ENTRY%
 :set_entry

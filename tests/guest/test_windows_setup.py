@@ -52,7 +52,7 @@ def commands(text, drive):
 
 
 def there_and_back(label, drive, arguments, wanted, **variables):
-    """Install, uninstall: the calls, and that the files are as before. Returns the files between."""
+    """Install, uninstall: the calls, and that the files are as before. The files between."""
     before = drive.files()
     code, text, calls = drive.run(f"install {arguments}", **variables)
     check(code == 0 and changing(calls) == wanted, f"{label}: installs with the expected commands",
@@ -201,13 +201,15 @@ def test_refusals(windows):
     refused(drive, "install /replace", "kdcom.dll to replace", KD_SECURE="0")
     (drive.system32 / "kdring.dll").write_bytes(b"by hand")
     refused(drive, "install", "delete it first")
-    for arguments, word in (("install /port 5", "/port takes"), ("install /frob", "no option /frob"),
+    for arguments, word in (("install /port 5", "/port takes"),
+                            ("install /frob", "no option /frob"),
                             ("install /baudrate 1", "/baudrate takes"),
                             ('install /description "a+b"', "/description takes"),
                             ("status /ivshmem", "that is for install")):
         refused(drive, arguments, word, code=2)
-    code, text, _ = drive.run("")
-    check(code == 2 and "usage:" in text, "no verb: the usage", text)
+    for arguments in ("", "/?"):
+        code, text, _ = drive.run(arguments)
+        check(code == 2 and text.startswith("usage:"), f"{arguments or 'no verb'}: the usage", text)
 
 
 def test_32_bit_cmd(windows):
@@ -215,6 +217,7 @@ def test_32_bit_cmd(windows):
     drive = Drive(windows, "x86")
     sysnative = drive.root / "windows/Sysnative"
     sysnative.mkdir()
+    (sysnative / "cmd.exe").write_bytes(b"")
     code, text, _ = drive.run("install", PROCESSOR_ARCHITEW6432="AMD64")
     check(code == 0 and b"for x64" in (sysnative / "kdring.dll").read_bytes()
           and not (drive.system32 / "kdring.dll").exists(), "a 32-bit cmd uses Sysnative", text)
@@ -223,7 +226,8 @@ def test_32_bit_cmd(windows):
 def test_failures(windows):
     windows.set_release("11")
     for arguments, fail in (("install", "bcdedit /copy"), ("install", "bcdedit baudrate"),
-                            ("install /replace", "icacls /save"), ("install /replace", "takeown /f"),
+                            ("install /replace", "icacls /save"),
+                            ("install /replace", "takeown /f"),
                             ("install /replace", "bcdedit /displayorder")):
         drive = Drive(windows)
         (drive.system32 / "kdcom.dll").write_bytes(STOCK)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A Windows as kdring-setup.cmd sees it: Wine's cmd, folders of our own, and stand-ins for the
-tools that would change a system. The stand-ins write down how they were called and answer like the tools.
+tools that would change a system. They write down how they were called and answer like the tools.
 """
 import contextlib
 import os

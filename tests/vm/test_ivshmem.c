@@ -36,7 +36,7 @@ static void set_vm(const char *text)
 	assert_int_equal(kd_qemu_cmdline_parse(bytes, (size_t)n, &vm.cmdline, &err), KD_OK);
 }
 
-#define DEVICE "|-device|ivshmem-plain,memdev=kd,master=on"
+#define DEVICE  "|-device|ivshmem-plain,memdev=kd,master=on"
 #define BACKEND "|-object|memory-backend-file,id=kd,size=1M,share=on,mem-path=FILE"
 
 static void test_mapped(void **state)
@@ -83,8 +83,7 @@ static void test_refused(void **state)
 		void *memory;
 
 		set_vm(rows[i].cmdline);
-		assert_int_equal(kd_ivshmem_map(&vm, SIZE, &device, &memory, &err),
-				 rows[i].status);
+		assert_int_equal(kd_ivshmem_map(&vm, SIZE, &device, &memory, &err), rows[i].status);
 		assert_non_null(strstr(err.text, rows[i].text));
 		assert_null(device);
 	}

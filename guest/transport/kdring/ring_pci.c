@@ -20,13 +20,13 @@ enum {
 	FUNCTIONS = 8,
 };
 
-#define IVSHMEM_ID          0x11101AF4u
-#define COMMAND_MEMORY      2u
-#define HEADER_IS_MULTIPLE  0x00800000u
-#define BAR_IS_IO           1u
-#define BAR_TYPE_MASK       6u
-#define BAR_IS_64           4u
-#define BAR_ADDRESS         (~UINT64_C(0xF))
+#define IVSHMEM_ID         0x11101AF4u
+#define COMMAND_MEMORY     2u
+#define HEADER_IS_MULTIPLE 0x00800000u
+#define BAR_IS_IO          1u
+#define BAR_TYPE_MASK      6u
+#define BAR_IS_64          4u
+#define BAR_ADDRESS        (~UINT64_C(0xF))
 
 struct place {
 	uint8_t bus, device, function;
@@ -129,8 +129,7 @@ static void *map_physical(ULONG_PTR service, uint64_t physical)
 			 "movl %%ebx, %%esp"
 			 : "=a"(va)
 			 : [service] "S"(service), [low] "D"((uint32_t)physical),
-			   [high] "c"((uint32_t)(physical >> 32)),
-			   [pages] "i"(KD_RING_PAGES)
+			   [high] "c"((uint32_t)(physical >> 32)), [pages] "i"(KD_RING_PAGES)
 			 : "ebx", "edx", "memory", "cc");
 	return va;
 #endif
