@@ -273,6 +273,7 @@ set "ENTRY={new-entry}"
 if defined DRY goto set_entry
 set "ENTRY="
 set "PART="
+call :note copying "%DESC%"
 call bcdedit /copy {current} /d "%DESC%" >"%OUTPUT%" 2>&1
 rem In some languages the answer may begin with the GUID. A GUID has five parts, other words have not.
 for /f "usebackq tokens=1 delims={}" %%g in ("%OUTPUT%") do set "ENTRY=%%g"
@@ -305,6 +306,7 @@ if defined FAILED exit /b 1
 call :do bcdedit /displayorder %ENTRY% /addlast
 exit /b %errorlevel%
 :no_entry
+call :note copying ""
 type "%OUTPUT%"
 exit /b 1
 
@@ -489,7 +491,7 @@ exit /b 1
 
 rem The state as ST_KEY. Half an installation is a state without "complete".
 :read_state
-for %%k in (form complete dll entry boot attributes line backup acl) do set "ST_%%k="
+for %%k in (form complete dll copying entry boot attributes line backup acl) do set "ST_%%k="
 if not exist "%STATE%" exit /b 0
 for /f "usebackq eol=] tokens=1* delims==" %%a in ("%STATE%") do set ST_%%a=%%b
 exit /b 0
@@ -510,6 +512,7 @@ rem Takes back what the state says, the last first; what it can't leaves it and 
 :undo
 call :read_state
 set "LEFT="
+if defined ST_copying if not defined ST_entry echo   an entry "%ST_copying%" may be left: "bcdedit /enum" shows it, "bcdedit /delete" deletes it
 if defined ST_entry call :undo_entry
 if defined LEFT goto undo_left
 if defined ST_boot call :undo_bootini

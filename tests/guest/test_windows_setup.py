@@ -228,19 +228,24 @@ def test_failures(windows):
     for arguments, fail in (("install", "bcdedit /copy"), ("install", "bcdedit baudrate"),
                             ("install /replace", "icacls /save"),
                             ("install /replace", "takeown /f"),
+                            ("install /replace", "icacls /grant"),
                             ("install /replace", "bcdedit /displayorder")):
         drive = Drive(windows)
         (drive.system32 / "kdcom.dll").write_bytes(STOCK)
         before = drive.files()
-        code, text, _ = drive.run(arguments, KD_FAIL=fail)
+        code, text, calls = drive.run(arguments, KD_FAIL=fail)
+        label = f"{arguments}, {fail} fails"
         check(code == 1 and drive.files() == before and "access is denied" in text
-              and "taking back" in text, f"{arguments} takes back what it did when {fail} fails",
-              text, sorted(set(drive.files()) ^ set(before)))
+              and "taking back" in text and "may be left" not in text,
+              f"{label}: everything is taken back", text, sorted(set(drive.files()) ^ set(before)))
+        touched = "replace" in arguments and fail != "icacls /save"
+        check(any("/restore" in c for c in calls) == touched,
+              f"{label}: permissions are restored where they were changed", *calls)
 
 
 def test_half_done(windows):
     windows.set_release("10")
-    for cut in ("bcdedit testsigning", "icacls /grant"):
+    for cut in ("bcdedit testsigning", "bcdedit /copy", "icacls /grant"):
         drive = Drive(windows)
         (drive.system32 / "kdcom.dll").write_bytes(STOCK)
         before = drive.files()
@@ -251,6 +256,8 @@ def test_half_done(windows):
         refused(drive, "install", "uninstall")
         code, text, _ = drive.run("uninstall")
         check(code == 0 and drive.files() == before, "uninstall undoes the half", text)
+        check(("may be left" in text) == (cut == "bcdedit /copy"),
+              "an entry whose name was not noted yet is not forgotten", text)
 
 
 def test_uninstall(windows):
