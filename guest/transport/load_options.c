@@ -73,6 +73,8 @@ static const struct {
 	void (*take)(const char *value, struct load_options *o);
 } options[] = {
 	{ "DEBUGPORT=", take_port },
+	/* Where DEBUGPORT=RING chooses the transport (boot.ini), no room is left for its port. */
+	{ "RINGPORT=", take_port },
 	{ "BAUDRATE=", take_baud_rate },
 	{ "FIFO=", take_fifo },
 	{ "RING=", take_ring },

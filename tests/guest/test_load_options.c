@@ -29,6 +29,7 @@ static void test_parse(void **state)
 		{ "/DEBUGPORT=COM9 /BAUDRATE=0", { 1, 115200, false, false } },
 		{ "/DEBUGPORT=COM /BAUDRATE=99999999999", { 1, 115200, false, false } },
 		{ "/DEBUGPORT=RING", { 1, 115200, false, false } },
+		{ "/DEBUGPORT=RING /BAUDRATE=19200 /RINGPORT=COM2", { 2, 19200, false, false } },
 		{ "/DEBUGPORT=RING ring=ivshmem", { 1, 115200, false, true } },
 		{ "/RING=IVSHMEM/DEBUG", { 1, 115200, false, true } },
 		{ "ring=ivshmem2", { 1, 115200, false, false } },

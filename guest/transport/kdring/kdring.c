@@ -7,6 +7,13 @@
 #include "guest/transport/debugger_present.h"
 #include "guest/transport/kdring/ring_port.h"
 
+/* What kdring-setup.cmd knows this file by: a line of its own, for tools that read lines. */
+#ifdef _WIN64
+const char KdringMark[] = "\r\nOpenKD kdring.dll for x64\r\n";
+#else
+const char KdringMark[] = "\r\nOpenKD kdring.dll for x86\r\n";
+#endif
+
 NTSTATUS NTAPI KdDebuggerInitialize0(PVOID LoaderBlock)
 {
 	struct load_options options;
