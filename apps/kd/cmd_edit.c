@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* e and its kin, f, m, .readmem, .writemem */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <openkd/memory.h>
 
@@ -277,10 +279,61 @@ static enum kd_status copy_chunks(struct call *call, FILE *f, const struct range
 	return s;
 }
 
-static enum kd_status with_file(struct call *call, const char *mode, const char *path,
-				const struct range *r, chunk_fn chunk, const char *what)
+/*
+ * What memory is written to: beside its place, to be put there when it is complete. Pipes and
+ * devices are written to directly; *aside_ret is NULL then.
+ */
+static FILE *open_aside(const char *path, char **aside_ret)
 {
-	FILE *f = fopen(path, mode);
+	static const char suffix[] = ".part";
+	struct text name = TEXT_INIT;
+	struct stat st;
+	FILE *f = NULL;
+	int fd;
+
+	*aside_ret = NULL;
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return fopen(path, "we");
+	text_printf(&name, "%s.XXXXXX%s", path, suffix);
+	*aside_ret = app_strdup(text_string(&name));
+	text_free(&name);
+	fd = mkostemps(*aside_ret, (int)sizeof(suffix) - 1, O_CLOEXEC);
+	if (fd >= 0)
+		f = fdopen(fd, "w");
+	if (!f) {
+		int number = errno;
+
+		if (fd >= 0) {
+			close(fd);
+			unlink(*aside_ret);
+		}
+		free(*aside_ret);
+		*aside_ret = NULL;
+		errno = number;
+	}
+	return f;
+}
+
+/* All of it, or the file that was there before. */
+static enum kd_status put_in_place(struct call *call, enum kd_status s, char *aside,
+				   const char *path)
+{
+	if (!aside)
+		return s;
+	if (s == KD_OK && rename(aside, path) != 0)
+		s = call_fail(call, KD_E_IO, "%s: %s", path, strerror(errno));
+	if (s != KD_OK)
+		unlink(aside);
+	free(aside);
+	return s;
+}
+
+static enum kd_status with_file(struct call *call, const char *path, const struct range *r,
+				chunk_fn chunk, const char *what)
+{
+	char *aside = NULL;
+	FILE *f = chunk == to_file ? open_aside(path, &aside) : fopen(path, "re");
+	bool is_aside = aside != NULL;
 	uint64_t done = 0;
 	enum kd_status s;
 
@@ -289,7 +342,9 @@ static enum kd_status with_file(struct call *call, const char *mode, const char 
 	s = copy_chunks(call, f, r, chunk, what, &done);
 	if (fclose(f) != 0 && s == KD_OK)
 		s = call_fail(call, KD_E_IO, "%s: %s", path, strerror(errno));
-	out_printf(call->out, "%s 0x%llx bytes\n", what, (unsigned long long)done);
+	s = put_in_place(call, s, aside, path);
+	if (s == KD_OK || !is_aside)
+		out_printf(call->out, "%s 0x%llx bytes\n", what, (unsigned long long)done);
 	data_address(call_object(call), "bytes", done);
 	return s;
 }
@@ -306,7 +361,7 @@ static enum kd_status run_writemem(struct call *call)
 	if (s == KD_OK)
 		s = args_done(&call->args);
 	if (s == KD_OK)
-		s = with_file(call, "we", path, &r, to_file, "Wrote");
+		s = with_file(call, path, &r, to_file, "Wrote");
 	free(path);
 	return s;
 }
@@ -334,7 +389,7 @@ static enum kd_status run_readmem(struct call *call)
 	if (s == KD_OK)
 		s = args_done(&call->args);
 	if (s == KD_OK)
-		s = with_file(call, "re", path, &r, from_file, "Read");
+		s = with_file(call, path, &r, from_file, "Read");
 	free(path);
 	return s;
 }
