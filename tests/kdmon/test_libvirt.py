@@ -9,9 +9,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import kdmon_world
+import kd_console
 from kdmon_world import Monitor, check, done, refused, vm, wait_for
 from kd_console import Folder, IMAGES, Kd, main
 
@@ -80,10 +82,23 @@ class Account:
             time.sleep(0.1)
 
 
-def read_by_all():
-    """The guest's images where another user can read them."""
-    place = pathlib.Path(IMAGES)
-    return all(os.stat(p).st_mode & 0o005 for p in [place, *place.parents])
+def read_by_all(path):
+    """Is it where another user can come to?"""
+    place = pathlib.Path(path)
+    return all(os.stat(p).st_mode & 0o005 == 0o005 for p in [place, *place.parents])
+
+
+def move_programs(place):
+    """kd, kdmon and their library to where another user can run them: the tree may be in /root."""
+    build = pathlib.Path(kdmon_world.KDMON).parent.parent.parent
+    if not is_root() or read_by_all(build):
+        return
+    os.chmod(place, 0o755)
+    for name in ("apps/kd/kd", "apps/kdmon/kdmon", "lib/libopenkd.so.0"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(build / name, place / name)
+    kdmon_world.KDMON = str(place / "apps/kdmon/kdmon")
+    kd_console.KD = str(place / "apps/kd/kd")
 
 
 class Domain:
@@ -91,7 +106,7 @@ class Domain:
         self.folder, self.account = folder, account
         self.name = folder.path.name
         self.images = pathlib.Path(IMAGES)
-        if not read_by_all():
+        if not read_by_all(IMAGES):
             self.images = folder.path / "images"
             shutil.copytree(IMAGES, self.images)
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", folder.path / "disk.qcow2", "16M"],
@@ -270,4 +285,7 @@ if __name__ == "__main__":
         sys.exit(0)
     tests = [test_default, test_no_daemon, test_mute_daemon, test_permission, test_session_daemon]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
-    sys.exit(main(chosen or tests))
+    with tempfile.TemporaryDirectory(prefix="kd-programs-") as programs:
+        move_programs(pathlib.Path(programs))
+        status = main(chosen or tests)
+    sys.exit(status)
