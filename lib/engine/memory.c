@@ -26,7 +26,8 @@ enum {
 };
 
 struct page {
-	struct page *next;
+	struct page *next;  /* in its bucket */
+	struct page *older; /* in the cache */
 	uint64_t address;
 	uint64_t valid; /* bit n: block n is there */
 	bool is_bad;    /* the first missing block cannot be read */
@@ -36,6 +37,7 @@ struct page {
 struct cache {
 	bool is_physical;
 	size_t n_pages;
+	struct page *newest;
 	struct page *buckets[N_BUCKETS];
 };
 
@@ -59,17 +61,22 @@ enum kd_status kd__memory_create(struct kd_session *s)
 	return KD_OK;
 }
 
+static struct page **bucket_of(struct cache *c, uint64_t address)
+{
+	return &c->buckets[address / PAGE % N_BUCKETS];
+}
+
+/* Costs what is in it: most stops look at a page or two. */
 static void cache_empty(struct cache *c)
 {
-	for (size_t i = 0; c->n_pages && i < N_BUCKETS; i++) {
-		while (c->buckets[i]) {
-			struct page *p = c->buckets[i];
+	while (c->newest) {
+		struct page *p = c->newest;
 
-			c->buckets[i] = p->next;
-			free(p);
-			c->n_pages--;
-		}
+		c->newest = p->older;
+		*bucket_of(c, p->address) = NULL;
+		free(p);
 	}
+	c->n_pages = 0;
 }
 
 KD_EXPORT void kd_memory_flush(struct kd_session *s)
@@ -155,19 +162,22 @@ static struct page *page_find(const struct cache *c, uint64_t address)
 
 static struct page *page_get(struct cache *c, uint64_t address)
 {
+	struct page **bucket = bucket_of(c, address);
 	struct page *p = page_find(c, address);
-	struct page **bucket = &c->buckets[address / PAGE % N_BUCKETS];
 
 	if (p)
 		return p;
 	if (c->n_pages >= MAX_PAGES)
 		cache_empty(c);
-	p = calloc(1, sizeof *p);
+	p = malloc(sizeof *p);
 	if (!p)
 		return NULL;
-	p->address = address;
 	p->next = *bucket;
-	*bucket = p;
+	p->older = c->newest;
+	p->address = address;
+	p->valid = 0;
+	p->is_bad = false;
+	*bucket = c->newest = p;
 	c->n_pages++;
 	return p;
 }

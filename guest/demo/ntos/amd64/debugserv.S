@@ -73,7 +73,8 @@ KiWriteMsrFault:
 	mov $1, %eax
 	ret
 
-/* SIZE_T KiCopySafe(rcx to, rdx from, r8 count): bytes that could NOT be copied. */
+/* SIZE_T KiCopySafe(rcx to, rdx from, r8 count): bytes that could NOT be copied. By words first;
+ * the word that cannot be touched whole is tried by bytes. */
 FRAME_FUNCTION KiCopySafe
 	push %rdi
 	.seh_pushreg %rdi
@@ -83,6 +84,15 @@ FRAME_FUNCTION KiCopySafe
 	mov %rcx, %rdi
 	mov %rdx, %rsi
 	mov %r8, %rcx
+	shr $3, %rcx
+	mov %r8d, %eax
+	and $7, %eax
+	.globl KiCopyWordFault
+KiCopyWordFault:
+	rep movsq
+	.globl KiCopyWordRecovery
+KiCopyWordRecovery:
+	lea (%rax, %rcx, 8), %rcx
 	.globl KiCopyFault
 KiCopyFault:
 	rep movsb

@@ -5,6 +5,7 @@
 
 extern const UCHAR KiReadMsrFault[], KiReadMsrRecovery[];
 extern const UCHAR KiWriteMsrFault[], KiWriteMsrRecovery[];
+extern const UCHAR KiCopyWordFault[], KiCopyWordRecovery[];
 extern const UCHAR KiCopyFault[], KiCopyRecovery[];
 
 static const struct {
@@ -12,6 +13,7 @@ static const struct {
 } KiRecoveryTable[] = {
 	{ KiReadMsrFault, KiReadMsrRecovery },
 	{ KiWriteMsrFault, KiWriteMsrRecovery },
+	{ KiCopyWordFault, KiCopyWordRecovery },
 	{ KiCopyFault, KiCopyRecovery },
 };
 

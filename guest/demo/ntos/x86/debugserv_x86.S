@@ -99,7 +99,8 @@ _KiWriteMsrRecovery:
 	xor %eax, %eax
 	ret $12
 
-/* SIZE_T KiCopySafe(to, from, count): bytes that could NOT be copied. */
+/* SIZE_T KiCopySafe(to, from, count): bytes that could NOT be copied. By words first; the word that
+ * cannot be touched whole is tried by bytes. */
 FUNCTION _KiCopySafe@12
 	push %ebp
 	mov %esp, %ebp
@@ -108,6 +109,15 @@ FUNCTION _KiCopySafe@12
 	mov 8(%ebp), %edi
 	mov 12(%ebp), %esi
 	mov 16(%ebp), %ecx
+	mov %ecx, %eax
+	shr $2, %ecx
+	and $3, %eax
+	.globl _KiCopyWordFault
+_KiCopyWordFault:
+	rep movsl
+	.globl _KiCopyWordRecovery
+_KiCopyWordRecovery:
+	lea (%eax, %ecx, 4), %ecx
 	.globl _KiCopyFault
 _KiCopyFault:
 	rep movsb
