@@ -4,15 +4,9 @@
 #include <time.h>
 
 #include <openkd/error.h>
-#include <openkd/memory.h>
 
 #include "apps/kd/console.h"
 #include "apps/kd/families.h"
-
-/* KUSER_SHARED_DATA: where it is, and where in it. */
-static const uint64_t shared_64 = UINT64_C(0xFFFFF78000000000);
-static const uint64_t shared_32 = UINT64_C(0xFFFFFFFFFFDF0000);
-enum { SHARED_INTERRUPT_TIME = 0x08, SHARED_SYSTEM_TIME = 0x14, SHARED_MAJOR = 0x26C };
 
 static const struct {
 	uint16_t machine;
@@ -27,37 +21,27 @@ static const char *machine_name(uint16_t machine)
 	return "unknown machine";
 }
 
-/* 12 bytes of KSYSTEM_TIME: low, high 1, high 2. */
-static bool shared_time(struct console *c, unsigned offset, uint64_t *units)
+static void show_times(struct console *c, const struct kd_shared_data *shared)
 {
-	uint64_t base = c->pointer_size == 8 ? shared_64 : shared_32;
-
-	return kd_memory_read_uint(c->session, base + offset, 8, units, NULL) == KD_OK;
-}
-
-static void show_times(struct console *c)
-{
-	uint64_t now, up;
 	char text[96];
 
-	if (!shared_time(c, SHARED_SYSTEM_TIME, &now) ||
-	    !shared_time(c, SHARED_INTERRUPT_TIME, &up) || !now)
+	if (!shared->system_time)
 		return;
-	value_filetime(text, sizeof(text), now);
+	value_filetime(text, sizeof(text), shared->system_time);
 	out_printf(&c->out, "Debug session time: %s\n", text);
-	value_interval(text, sizeof(text), up);
+	value_interval(text, sizeof(text), shared->interrupt_time);
 	out_printf(&c->out, "System Uptime: %s\n", text);
 }
 
 /* "Windows 10.0 Kernel Version 19041": major.minor only where the target tells it. */
-static void show_version(struct console *c, const struct kd_target_info *info)
+static void show_version(struct console *c, const struct kd_target_info *info,
+			 const struct kd_shared_data *shared)
 {
 	uint32_t n = kd_session_n_processors(c->session);
-	uint64_t base = c->pointer_size == 8 ? shared_64 : shared_32, nt;
 
 	out_printf(&c->out, "Windows ");
-	if (kd_memory_read_uint(c->session, base + SHARED_MAJOR, 8, &nt, NULL) == KD_OK && nt)
-		out_printf(&c->out, "%u.%u ", (unsigned)(uint32_t)nt, (unsigned)(nt >> 32));
+	if (shared->nt_major)
+		out_printf(&c->out, "%u.%u ", shared->nt_major, shared->nt_minor);
 	out_printf(&c->out, "Kernel Version %u ", info->build);
 	if (n > 1)
 		out_printf(&c->out, "MP (%u procs) ", n);
@@ -69,12 +53,15 @@ static void show_version(struct console *c, const struct kd_target_info *info)
 
 static void show_target(struct console *c, const struct kd_target_info *info)
 {
-	show_version(c, info);
+	struct kd_shared_data shared; /* zeros where the target does not tell */
+
+	kd_session_shared_data(c->session, &shared, NULL);
+	show_version(c, info, &shared);
 	if (info->build_lab[0])
 		out_printf(&c->out, "Built by: %s\n", info->build_lab);
 	out_printf(&c->out, "Kernel base = 0x%s PsLoadedModuleList = 0x%s\n",
 		   addr(c, info->kernel_base).s, addr(c, info->loaded_module_list).s);
-	show_times(c);
+	show_times(c, &shared);
 }
 
 void console_describe_target(struct console *c)

@@ -223,6 +223,23 @@ enum kd_status kd_session_kdbg(struct kd_session *session, const char *field, ui
 enum kd_status kd_session_bugcheck(struct kd_session *session, uint64_t values_ret[5],
 				   struct kd_error *err);
 
+/** What NT tells in KUSER_SHARED_DATA; times in units of 100 ns, zero before the clock runs. */
+struct kd_shared_data {
+	uint64_t system_time;    /**< since 1601, UTC */
+	uint64_t interrupt_time; /**< since the boot */
+	uint32_t nt_major, nt_minor;
+	uint32_t product_type; /**< 1 workstation, 2 domain controller, 3 server */
+	uint32_t suite_mask;
+};
+
+/**
+ * Read it: one request at most, as kd_memory_read(), whose errors these are. *ret is zeros then.
+ *
+ * @blocks up to the request timeout
+ */
+enum kd_status kd_session_shared_data(struct kd_session *session, struct kd_shared_data *ret,
+				      struct kd_error *err);
+
 /** Number of processors the target reported at the last stop. */
 uint32_t kd_session_n_processors(const struct kd_session *session);
 

@@ -5,42 +5,26 @@
 
 #include "lib/engine/register.h"
 
-/* KUSER_SHARED_DATA: where it is, and where in it (docs/crash-dump.md). */
-static const uint64_t shared_64 = UINT64_C(0xFFFFF78000000000);
-static const uint64_t shared_32 = UINT64_C(0xFFFFFFFFFFDF0000);
-enum {
-	SHARED_UP_TIME = 0x08,
-	SHARED_SYSTEM_TIME = 0x14,
-	SHARED_PRODUCT_TYPE = 0x264,
-	SHARED_SUITE_MASK = 0x2D0,
-};
-
 enum {
 	PAGE = KD_DUMP_PAGE,
 	LIVE_DUMP = 0x161, /* LIVE_SYSTEM_DUMP: nothing crashed */
 	CR4_PAE = 1 << 5,
 };
 
-static uint64_t read_word(struct kd_session *s, uint64_t address, size_t size)
-{
-	uint64_t value = 0;
-
-	kd_memory_read_uint(s, address, size, &value, NULL);
-	return value;
-}
-
 /* What cannot be had stays zero. */
 static void fill_system(struct kd_session *s, struct kd_dump_header *h)
 {
-	uint64_t shared = h->is_64bit ? shared_64 : shared_32, cr4 = 0, bugcheck[5];
+	uint64_t cr4 = 0, bugcheck[5];
+	struct kd_shared_data shared;
 
 	h->pfn_database = kd__kdbg(s, "MmPfnDatabase");
 	h->loaded_modules = kd__kdbg(s, "PsLoadedModuleList");
 	h->processes = kd__kdbg(s, "PsActiveProcessHead");
-	h->system_time = read_word(s, shared + SHARED_SYSTEM_TIME, 8);
-	h->up_time = read_word(s, shared + SHARED_UP_TIME, 8);
-	h->product_type = read_word(s, shared + SHARED_PRODUCT_TYPE, 4);
-	h->suite_mask = read_word(s, shared + SHARED_SUITE_MASK, 4);
+	kd_session_shared_data(s, &shared, NULL);
+	h->system_time = shared.system_time;
+	h->up_time = shared.interrupt_time;
+	h->product_type = shared.product_type;
+	h->suite_mask = shared.suite_mask;
 	if (kd__regs_get(s, s->owner, "cr4", &cr4, NULL) == KD_OK)
 		h->pae_enabled = (cr4 & CR4_PAE) != 0;
 	h->bugcheck_code = LIVE_DUMP;
@@ -90,14 +74,14 @@ static enum kd_status fill_runs(struct kd_session *s, struct kd_dump_header *h,
 				struct kd_error *err)
 {
 	uint32_t word = kd__pointer_size(s), max = h->is_64bit ? KD_DUMP_RUNS_64 : KD_DUMP_RUNS_32;
-	uint64_t place = kd__kdbg(s, "MmPhysicalMemoryBlock"), block = 0, n, next = 0;
+	uint64_t place = kd__kdbg(s, "MmPhysicalMemoryBlock"), block = 0, n = 0, next = 0;
 	enum kd_status status = KD_OK;
 
 	if (!place || kd_memory_read_pointer(s, place, &block, NULL) != KD_OK || !block)
 		return kd_error_set(err, KD_E_UNSUPPORTED, 0,
 				    "the target does not tell where its RAM lies "
 				    "(MmPhysicalMemoryBlock): is it too early in its boot?");
-	n = read_word(s, block, 4);
+	kd_memory_read_uint(s, block, 4, &n, NULL);
 	if (n == 0 || n > max)
 		return kd_error_set(err, KD_E_UNSUPPORTED, block,
 				    "the target's RAM is in %llu runs; a full dump tells of 1 "
