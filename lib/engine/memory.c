@@ -343,11 +343,14 @@ static enum kd_status cache_read(struct kd_session *s, struct cache *c, uint64_t
 
 /* --- another process' user addresses: page by page through its tables --- */
 
+static bool is_kernel(const struct kd_session *s, uint64_t address)
+{
+	return address >> (kd__pointer_size(s) == 4 ? 31 : 47) != 0;
+}
+
 static bool is_foreign(const struct kd_session *s, uint64_t address)
 {
-	uint64_t user_end = kd__pointer_size(s) == 4 ? UINT64_C(0x80000000) : UINT64_C(1) << 47;
-
-	return s->memory->directory && address < user_end;
+	return s->memory->directory && !is_kernel(s, address);
 }
 
 static enum kd_status foreign_page(struct kd_session *s, uint64_t address, uint64_t *physical_ret,
@@ -390,8 +393,8 @@ static enum kd_status foreign_each(struct kd_session *s, uint64_t address, uint8
 	return KD_OK;
 }
 
-static enum kd_status read_physical_page(struct kd_session *s, uint64_t physical, void *bytes,
-					 size_t size, size_t *done_ret, struct kd_error *err)
+static enum kd_status ask_physical(struct kd_session *s, uint64_t physical, void *bytes,
+				   size_t size, size_t *done_ret, struct kd_error *err)
 {
 	return cache_read(s, &s->memory->physical, physical, bytes, size, done_ret, err);
 }
@@ -403,43 +406,31 @@ static bool may_ask(const struct kd_session *s)
 	return s->options.memory_road != KD_MEMORY_BY_RAM;
 }
 
-static enum kd_status read_own(struct kd_session *s, uint64_t address, uint8_t *bytes, size_t size,
-			       size_t *done_ret, struct kd_error *err)
+typedef size_t (*ram_fn)(struct kd_session *s, uint64_t address, void *bytes, size_t size);
+
+static enum kd_status read_by_roads(struct kd_session *s, uint64_t address, uint8_t *bytes,
+				    size_t size, size_t *done_ret, ram_fn ram, page_fn ask,
+				    struct kd_error *err)
 {
-	size_t direct = kd__ram_read(s, address, bytes, size), rest = 0;
+	size_t direct = ram(s, address, bytes, size), rest = 0;
 	enum kd_status status = KD_OK;
 
 	if (direct < size && may_ask(s))
-		status = cache_read(s, &s->memory->virtual, address + direct, bytes + direct,
-				    size - direct, &rest, err);
+		status = ask(s, address + direct, bytes + direct, size - direct, &rest, err);
 	*done_ret = direct + rest;
 	return status;
 }
 
-static enum kd_status read_foreign(struct kd_session *s, uint64_t address, uint8_t *bytes,
-				   size_t size, size_t *done_ret, struct kd_error *err)
+static enum kd_status ask_own(struct kd_session *s, uint64_t address, void *bytes, size_t size,
+			      size_t *done_ret, struct kd_error *err)
 {
-	size_t direct = kd__ram_read(s, address, bytes, size), rest = 0;
-	enum kd_status status = KD_OK;
-
-	if (direct < size && may_ask(s))
-		status = foreign_each(s, address + direct, bytes + direct, size - direct, &rest,
-				      read_physical_page, err);
-	*done_ret = direct + rest;
-	return status;
+	return cache_read(s, &s->memory->virtual, address, bytes, size, done_ret, err);
 }
 
-static enum kd_status read_physical(struct kd_session *s, uint64_t address, uint8_t *bytes,
-				    size_t size, size_t *done_ret, struct kd_error *err)
+static enum kd_status ask_foreign(struct kd_session *s, uint64_t address, void *bytes, size_t size,
+				  size_t *done_ret, struct kd_error *err)
 {
-	size_t direct = kd__ram_read_physical(s, address, bytes, size), rest = 0;
-	enum kd_status status = KD_OK;
-
-	if (direct < size && may_ask(s))
-		status = cache_read(s, &s->memory->physical, address + direct, bytes + direct,
-				    size - direct, &rest, err);
-	*done_ret = direct + rest;
-	return status;
+	return foreign_each(s, address, bytes, size, done_ret, ask_physical, err);
 }
 
 /* --- the public face --- */
@@ -488,11 +479,6 @@ size_t kd__memory_read_by_kd(struct kd_session *s, uint64_t address, void *buffe
 	return status == KD_OK || status == KD_E_AGAIN ? done : 0;
 }
 
-static bool is_kernel(const struct kd_session *s, uint64_t address)
-{
-	return address >> (kd__pointer_size(s) == 4 ? 31 : 47) != 0;
-}
-
 /* User addresses mean nothing without a stop: whose? */
 static enum kd_status read_live(struct kd_session *s, uint64_t address, uint8_t *bytes, size_t size,
 				size_t *done_ret, struct kd_error *err)
@@ -522,9 +508,10 @@ KD_EXPORT enum kd_status kd_memory_read(struct kd_session *s, uint64_t address, 
 	} else if (is_foreign(s, address)) {
 		status = kd__breaks_unplant_all(s, err);
 		if (status == KD_OK)
-			status = read_foreign(s, address, buffer, size, &done, err);
+			status = read_by_roads(s, address, buffer, size, &done, kd__ram_read,
+					       ask_foreign, err);
 	} else {
-		status = read_own(s, address, buffer, size, &done, err);
+		status = read_by_roads(s, address, buffer, size, &done, kd__ram_read, ask_own, err);
 		kd__breaks_hide(s, address, buffer, done);
 	}
 	return status != KD_OK ? status : judge(address, size, done, done_ret, "readable", err);
@@ -543,7 +530,8 @@ KD_EXPORT enum kd_status kd_memory_read_physical(struct kd_session *s, uint64_t 
 	if (status == KD_OK)
 		status = kd__breaks_unplant_all(s, err);
 	if (status == KD_OK)
-		status = read_physical(s, address, buffer, size, &done, err);
+		status = read_by_roads(s, address, buffer, size, &done, kd__ram_read_physical,
+				       ask_physical, err);
 	return status != KD_OK ? status : judge(address, size, done, done_ret, "readable", err);
 }
 
