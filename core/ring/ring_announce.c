@@ -82,6 +82,28 @@ static void put_place(struct out *o, const struct kd_ring_announcement *a)
 	}
 }
 
+static bool is_same_place(const struct kd_ring_announcement *a,
+			  const struct kd_ring_announcement *b)
+{
+	if (a->is_pci != b->is_pci)
+		return false;
+	if (a->is_pci)
+		return a->bus == b->bus && a->device == b->device && a->function == b->function;
+	if (a->n_runs != b->n_runs)
+		return false;
+	for (uint32_t i = 0; i < a->n_runs; i++)
+		if (a->runs[i].frame != b->runs[i].frame || a->runs[i].count != b->runs[i].count)
+			return false;
+	return true;
+}
+
+bool kd_ring_announcement_is_same(const struct kd_ring_announcement *a,
+				  const struct kd_ring_announcement *b)
+{
+	return a->version == b->version && a->pages == b->pages && a->arch == b->arch &&
+	       a->nonce == b->nonce && is_same_place(a, b);
+}
+
 size_t kd_ring_announcement_write(const struct kd_ring_announcement *a, char *text, size_t size)
 {
 	struct out o = { text, 0, size };

@@ -41,6 +41,10 @@ struct kd_ring_announcement {
 	struct kd_ring_run runs[KD_RING_RUNS_MAX];
 };
 
+/* The same place, boot and version. */
+bool kd_ring_announcement_is_same(const struct kd_ring_announcement *a,
+				  const struct kd_ring_announcement *b);
+
 /* Returns the length without the terminator; 0: more runs than there may be. */
 size_t kd_ring_announcement_write(const struct kd_ring_announcement *a, char *text, size_t size);
 

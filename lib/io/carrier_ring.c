@@ -22,13 +22,13 @@
 #include "lib/wait.h"
 
 enum {
-	SPIN_NS = 50000, /* after the last word of either side */
-	NAP_MS = 500,    /* asleep we look at the ring this often, whatever is heard */
-	QUERY_MS = 1000, /* between two questions where the ring is */
-	QUERIES_MAX = 3, /* on one connection: a guest that has a ring answers the first */
-	DETACH_MS = 100, /* for the guest to notice that we leave */
-	PASSES_AT_LEAST = 64,
-	FREE_MS = 500, /* for what is on its way on the line, before the ring is taken */
+	SPIN_NS = 50000,      /* after the last word of either side */
+	NAP_MS = 500,         /* asleep we look at the ring this often, whatever is heard */
+	QUERY_MS = 1000,      /* between two questions where the ring is */
+	QUERIES_MAX = 3,      /* on one connection: a guest that has a ring answers the first */
+	DETACH_MS = 100,      /* for the guest to notice that we leave */
+	PASSES_AT_LEAST = 64, /* before the deadline is looked at: it may have passed already */
+	FREE_MS = 500,        /* for what is on its way on the line, before the ring is taken */
 };
 
 struct ring_carrier {
@@ -113,11 +113,13 @@ static void ask_again(struct ring_carrier *r)
 	r->last_word = kd_now_ns();
 }
 
-static void begin_anew(struct ring_carrier *r)
+static const char went_its_way[] =
+	"the guest went back to a snapshot, or took this debugger for dead and went on";
+
+static void begin_anew(struct ring_carrier *r, const char *why)
 {
 	r->is_anew = true;
-	snprintf(r->base.notice, sizeof r->base.notice,
-		 "the guest went back to a snapshot, or took this debugger for dead and went on");
+	snprintf(r->base.notice, sizeof r->base.notice, "%s", why);
 }
 
 static enum kd_status attach(struct ring_carrier *r, const struct kd_ring_announcement *a,
@@ -157,7 +159,7 @@ static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_ann
 	/* A boot that began while we listened is news; the one that we came to is not. */
 	r->restarted = r->boot_nonce ? r->boot_nonce != a->nonce : !r->was_asked;
 	if (r->was_dropped && !r->restarted)
-		begin_anew(r);
+		begin_anew(r, went_its_way);
 	r->was_dropped = false;
 	r->boot_nonce = a->nonce;
 	kd__ring_record_begin(&r->recording, r->base.transport);
@@ -226,7 +228,7 @@ static void recover(struct ring_carrier *r)
 	r->resyncs++;
 	r->has_last = r->acked = false;
 	r->echoes = 0;
-	begin_anew(r);
+	begin_anew(r, went_its_way);
 	r->last_word = kd_now_ns();
 }
 
@@ -287,7 +289,7 @@ static void query(struct ring_carrier *r, uint64_t now)
 /* Said before we took it: the same pages, and our nonce is in them. */
 static bool is_known(struct ring_carrier *r, const struct kd_ring_announcement *a)
 {
-	return r->is_live && memcmp(a, &r->heard, sizeof *a) == 0 && is_ours(r);
+	return r->is_live && kd_ring_announcement_is_same(a, &r->heard) && is_ours(r);
 }
 
 static void on_announcement(struct ring_carrier *r, const struct kd_ring_announcement *a)
@@ -419,8 +421,7 @@ static enum kd_status take(struct ring_carrier *r, struct kd_link_event *event_r
 			     "the guest wrote nonsense into its ring: the serial line is used");
 		r->refused_nonce = r->boot_nonce;
 		part(r);
-		r->is_anew = true;
-		snprintf(r->base.notice, sizeof r->base.notice, "%s", r->refusal.text);
+		begin_anew(r, r->refusal.text);
 		return KD_E_BUSY;
 	}
 }
