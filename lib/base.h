@@ -41,6 +41,9 @@ enum kd_status kd_error_prefix(struct kd_error *err, enum kd_status status, cons
 /* Monotonic time in nanoseconds. */
 uint64_t kd_now_ns(void);
 
+/* What a process is called (/proc/PID/comm); "": there is none. */
+void kd__process_name(int pid, char *out, size_t size);
+
 /* For KD_CLEANUP(kd_freep): free() what the variable points at. */
 void kd_freep(void *pointer_to_pointer);
 

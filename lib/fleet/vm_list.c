@@ -357,7 +357,7 @@ static void take_debugger(struct entry *e, enum kd_vm_debugger kind, long pid, c
 	e->vm.debugger_pid = pid;
 	kd__vm_printable(program, e->debugger, sizeof e->debugger);
 	if (pid && !e->debugger[0])
-		kd__process_name((pid_t)pid, e->debugger, sizeof e->debugger);
+		kd__process_name((int)pid, e->debugger, sizeof e->debugger);
 }
 
 /* Holders of locks: ours all of them. */

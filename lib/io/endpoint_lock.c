@@ -123,21 +123,6 @@ static void write_pid(int fd)
 		return;
 }
 
-static void program_name(pid_t pid, char *out, size_t size)
-{
-	char path[64];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? read(fd, out, size - 1) : -1;
-	if (fd >= 0)
-		close(fd);
-	out[n > 0 ? n : 0] = '\0';
-	out[strcspn(out, "\n")] = '\0';
-}
-
 static enum kd_status in_use(const struct kd_endpoint *ep, pid_t pid, const char *instead,
 			     struct kd_error *err)
 {
@@ -149,7 +134,7 @@ static enum kd_status in_use(const struct kd_endpoint *ep, pid_t pid, const char
 	if (pid == getpid())
 		return kd_error_set(err, KD_E_EXISTS, 0, "%s is in use by this process (pid %d)",
 				    text, (int)pid);
-	program_name(pid, program, sizeof program);
+	kd__process_name(pid, program, sizeof program);
 	return kd_error_set(err, KD_E_EXISTS, 0, "%s is in use by pid %d%s%s%s: %s%s", text,
 			    (int)pid, program[0] ? " (" : "", program, program[0] ? ")" : "",
 			    *instead ? "attach to its " : "end it first", instead);
@@ -326,7 +311,7 @@ static bool is_held(const char *path, bool honours_numbers, struct kd_endpoint_h
 	       (honours_numbers && is_held_by_number(fd));
 	read_instead(fd, ret->instead, sizeof ret->instead);
 	if (ret->pid)
-		program_name(ret->pid, ret->program, sizeof ret->program);
+		kd__process_name(ret->pid, ret->program, sizeof ret->program);
 	close(fd);
 	return held;
 }

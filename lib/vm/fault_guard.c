@@ -97,22 +97,28 @@ static void copy(void *context)
 	memcpy(c->to, c->from, c->size);
 }
 
-size_t kd__guarded_copy(void *to, const void *from, size_t size)
+bool kd__guarded_memcpy(const void *memory, size_t memory_size, void *to, const void *from,
+			size_t size)
 {
 	struct copy c = { to, from, size };
-	volatile size_t done = 0;
 
-	if (kd__fault_guarded(from, size, copy, &c))
+	return kd__fault_guarded(memory, memory_size, copy, &c);
+}
+
+size_t kd__guarded_copy(void *to, const void *from, size_t size)
+{
+	size_t done = 0;
+
+	if (kd__guarded_memcpy(from, size, to, from, size))
 		return size;
 	/* Somewhere a page is missing: which is the first? */
 	while (done < size) {
-		size_t left = PAGE - ((uintptr_t)from + done) % PAGE;
+		const char *at = (const char *)from + done;
+		size_t n = KD_MIN(PAGE - (uintptr_t)at % PAGE, size - done);
 
-		c = (struct copy){ (char *)to + done, (const char *)from + done,
-				   KD_MIN(left, size - done) };
-		if (!kd__fault_guarded(c.from, c.size, copy, &c))
+		if (!kd__guarded_memcpy(at, n, (char *)to + done, at, n))
 			break;
-		done += c.size;
+		done += n;
 	}
 	return done;
 }

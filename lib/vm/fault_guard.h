@@ -21,6 +21,13 @@ void kd__fault_guard_install(void);
 bool kd__fault_guarded(const void *memory, size_t size, void (*action)(void *context),
 		       void *context);
 
+/*
+ * memcpy() with both sides in, or one of them in guarded memory: [memory, memory + memory_size).
+ * False: some of it has no backing any more.
+ */
+bool kd__guarded_memcpy(const void *memory, size_t memory_size, void *to, const void *from,
+			size_t size);
+
 /* Copy out of guarded memory; how many bytes, from the start, could be read. */
 size_t kd__guarded_copy(void *to, const void *from, size_t size);
 

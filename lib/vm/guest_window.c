@@ -213,27 +213,13 @@ bool kd_guest_window_guarded(const struct kd_guest_window *w, void (*action)(voi
 	return kd__fault_guarded(w->memory, w->size, action, context);
 }
 
-struct copy {
-	void *to;
-	const void *from;
-	size_t size;
-};
-
-static void copy(void *context)
-{
-	const struct copy *c = context;
-
-	memcpy(c->to, c->from, c->size);
-}
-
 static enum kd_status copy_mapped(const struct kd_guest_window *w, size_t offset, void *buffer,
 				  size_t size, bool is_write, struct kd_error *err)
 {
-	struct copy c = { buffer, w->memory + offset, size };
+	uint8_t *there = w->memory + offset;
 
-	if (is_write)
-		c = (struct copy){ w->memory + offset, buffer, size };
-	if (kd__fault_guarded(w->memory, w->size, copy, &c))
+	if (kd__guarded_memcpy(w->memory, w->size, is_write ? there : buffer,
+			       is_write ? buffer : there, size))
 		return KD_OK;
 	return kd_error_set(err, KD_E_IO, offset, "the file of the VM's RAM was truncated");
 }

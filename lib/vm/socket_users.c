@@ -247,21 +247,6 @@ static pid_t holder_of(uint32_t inode)
 	return found;
 }
 
-void kd__process_name(pid_t pid, char *out, size_t size)
-{
-	char path[64];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? read(fd, out, size - 1) : -1;
-	if (fd >= 0)
-		close(fd);
-	out[n > 0 ? n : 0] = '\0';
-	out[strcspn(out, "\n")] = '\0';
-}
-
 /* --- asking --- */
 
 void kd__socket_users_unix(struct kd_socket_table *t, const char *path, bool names_them,

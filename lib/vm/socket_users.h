@@ -29,7 +29,4 @@ void kd__socket_users_unix(struct kd_socket_table *t, const char *path, bool nam
 /* At the TCP port of this machine; who it is is not looked for. */
 void kd__socket_users_tcp(struct kd_socket_table *t, uint16_t port, struct kd_socket_users *ret);
 
-/* The name of a process ("" when it can't be told). */
-void kd__process_name(pid_t pid, char *out, size_t size);
-
 #endif
