@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/kd/help_text.h"
 #include "apps/kd/text.h"
 
 enum option_kind { FLAG, TEXT, SECONDS, CHOICE, COMMANDS, SCRIPT_REPEAT };
@@ -258,86 +259,23 @@ bool options_parse(struct options *o, int argc, char **argv, char *message_ret, 
 static const char usage[] = "kd [OPTIONS] (-k ENDPOINT | TARGET)\n"
 			    "kd decode FILE.pcapng [--key KEY] [--json] [-w FILE]\n";
 
-static void wrap(FILE *to, const char *text, int indent, int column, int width)
-{
-	while (*text) {
-		int n = (int)strcspn(text, " ");
-
-		if (column + 1 + n > width && column > indent) {
-			fprintf(to, "\n%*s", indent, "");
-			column = indent;
-		}
-		if (column > indent) {
-			fputc(' ', to);
-			column++;
-		}
-		fprintf(to, "%.*s", n, text);
-		column += n;
-		text += n + strspn(text + n, " ");
-	}
-	fputc('\n', to);
-}
-
-static void heading_of(const struct option_spec *s, char *text, size_t size)
-{
-	snprintf(text, size, "%s%s%s%s%s", s->short_name ? s->short_name : "",
-		 s->short_name && s->long_name ? ", " : "", s->long_name ? s->long_name : "",
-		 s->value ? " " : "", s->value ? s->value : "");
-}
-
 void options_help(FILE *to)
 {
-	enum { INDENT = 28, WIDTH = 100 };
+	char head[80];
 
 	fprintf(to, "Debug a Windows (NT) kernel over the KD protocol.\n\n%s\n", usage);
 	fprintf(to, "TARGET is a name of the configuration file, or of a VM (kdmon list).\n\n");
 	for (size_t i = 0; i < APP_ARRAY_LEN(specs); i++) {
-		char head[80];
-		int column;
-
-		heading_of(&specs[i], head, sizeof(head));
-		column = fprintf(to, "  %-*s", INDENT - 4, head);
-		if (column > INDENT - 2) {
-			fprintf(to, "\n");
-			column = 0;
-		}
-		fprintf(to, "%*s", INDENT - column, "");
-		wrap(to, specs[i].help, INDENT, INDENT, WIDTH);
+		help_heading(specs[i].short_name, specs[i].long_name, specs[i].value, head,
+			     sizeof(head));
+		help_entry(to, head, specs[i].help);
 	}
 	fprintf(to, "\nExit status:\n");
 	for (size_t i = 0; i < APP_ARRAY_LEN(exit_codes); i++) {
 		fprintf(to, "  %3d  ", (int)exit_codes[i].code);
-		wrap(to, exit_codes[i].text, 7, 7, WIDTH);
+		help_wrap(to, exit_codes[i].text, 7);
 	}
 	fprintf(to, "\nAt the prompt .help lists the commands; Ctrl-C breaks in.\n");
-}
-
-static void rst_title(FILE *to, const char *title, char line)
-{
-	fprintf(to, "%s\n", title);
-	for (size_t i = 0; i < strlen(title); i++)
-		fputc(line, to);
-	fputs("\n\n", to);
-}
-
-/* reStructuredText would read these as markup. */
-static void rst_text(FILE *to, const char *text)
-{
-	for (; *text; text++) {
-		if (strchr("*_|\\", *text))
-			fputc('\\', to);
-		if (*text == '`')
-			fputs("``", to);
-		else
-			fputc(*text, to);
-	}
-}
-
-static void rst_definition(FILE *to, const char *name, const char *text)
-{
-	fprintf(to, "``%s``\n    ", name);
-	rst_text(to, text);
-	fputs("\n\n", to);
 }
 
 void options_help_rst(FILE *to)
@@ -345,17 +283,17 @@ void options_help_rst(FILE *to)
 	const char *end;
 
 	fprintf(to, ".. Written by `kd --help-rst`; a test compares. Edit apps/kd/option.c.\n\n");
-	rst_title(to, "kd", '=');
-	rst_title(to, "debug a Windows (NT) kernel over the KD protocol", '-');
+	help_rst_title(to, "kd", '=');
+	help_rst_title(to, "debug a Windows (NT) kernel over the KD protocol", '-');
 	fprintf(to, ":Manual section: 1\n\n");
-	rst_title(to, "SYNOPSIS", '~');
+	help_rst_title(to, "SYNOPSIS", '~');
 	fprintf(to, "::\n\n");
 	for (const char *line = usage; *line; line = end + 1) {
 		end = strchr(line, '\n');
 		fprintf(to, "    %.*s\n", (int)(end - line), line);
 	}
 	fputs("\n", to);
-	rst_title(to, "DESCRIPTION", '~');
+	help_rst_title(to, "DESCRIPTION", '~');
 	fprintf(to,
 		"``kd`` attaches to the kernel debug port of a Windows (NT) machine, real or "
 		"virtual,\n"
@@ -372,27 +310,28 @@ void options_help_rst(FILE *to)
 		"breakpoints are removed and the target runs on.\n\n"
 		"``kd decode`` prints a session recorded with ``--record``, message by "
 		"message; with ``--key`` a capture of KDNET.\n\n");
-	rst_title(to, "OPTIONS", '~');
+	help_rst_title(to, "OPTIONS", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(specs); i++) {
 		char head[80];
 
-		heading_of(&specs[i], head, sizeof(head));
-		rst_definition(to, head, specs[i].help);
+		help_heading(specs[i].short_name, specs[i].long_name, specs[i].value, head,
+			     sizeof(head));
+		help_rst_definition(to, head, specs[i].help);
 	}
-	rst_title(to, "EXIT STATUS", '~');
+	help_rst_title(to, "EXIT STATUS", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(exit_codes); i++) {
 		char number[8];
 
 		snprintf(number, sizeof(number), "%d", (int)exit_codes[i].code);
-		rst_definition(to, number, exit_codes[i].text);
+		help_rst_definition(to, number, exit_codes[i].text);
 	}
-	rst_title(to, "ENVIRONMENT", '~');
+	help_rst_title(to, "ENVIRONMENT", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(environment); i++)
-		rst_definition(to, environment[i].name, environment[i].text);
-	rst_title(to, "FILES", '~');
+		help_rst_definition(to, environment[i].name, environment[i].text);
+	help_rst_title(to, "FILES", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(files); i++)
-		rst_definition(to, files[i].name, files[i].text);
-	rst_title(to, "EXAMPLES", '~');
+		help_rst_definition(to, files[i].name, files[i].text);
+	help_rst_title(to, "EXAMPLES", '~');
 	fprintf(to, "::\n\n"
 		    "    kd -k com:pipe,port=/tmp/win10.sock -y ~/symbols\n"
 		    "    kd -k unix:/tmp/win10.sock -c \"bp nt!NtCreateFile; g; k; q\"\n"

@@ -86,6 +86,20 @@ char *text_take(struct text *t)
 	return data;
 }
 
+char *text_take_line(struct text *t)
+{
+	char *end = t->size ? memchr(t->data, '\n', t->size) : NULL, *line;
+	size_t size;
+
+	if (!end)
+		return NULL;
+	size = (size_t)(end - t->data);
+	line = app_strndup(t->data, size);
+	t->size -= size + 1;
+	memmove(t->data, end + 1, t->size + 1); /* the terminator too */
+	return line;
+}
+
 const char *text_string(const struct text *t)
 {
 	return t->data ? t->data : "";

@@ -38,6 +38,8 @@ void text_clear(struct text *t);
 void text_free(struct text *t); /* also for APP_CLEANUP */
 /* Hand the string over (malloc'ed, never NULL unless memory is out); the text is empty then. */
 char *text_take(struct text *t);
+/* Its first line, without the end of it, is taken out (malloc'ed); NULL: no line is complete. */
+char *text_take_line(struct text *t);
 const char *text_string(const struct text *t);
 
 /* For APP_CLEANUP(app_freep): free() what the variable points at. */

@@ -70,19 +70,13 @@ int monitor_fd(const struct monitor_client *c)
 static char *next_line(struct monitor_client *c, long long end, bool *is_over_ret)
 {
 	for (;;) {
-		char *newline = c->in.size ? memchr(c->in.data, '\n', c->in.size) : NULL, *line;
+		char *line = text_take_line(&c->in);
 		struct pollfd fd = { .fd = c->fd, .events = POLLIN };
 		char bytes[65536];
 		ssize_t n;
 
-		if (newline) {
-			size_t size = (size_t)(newline - c->in.data);
-
-			line = app_strndup(c->in.data, size);
-			memmove(c->in.data, newline + 1, c->in.size - size);
-			c->in.size -= size + 1;
+		if (line)
 			return line;
-		}
 		n = end < 0 ? -1 : APP_MAX(end - now_ms(), 0);
 		n = poll(&fd, 1, (int)APP_MIN(n, (ssize_t)1000000));
 		if (n < 0 && errno == EINTR)

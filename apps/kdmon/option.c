@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "apps/kd/help_text.h"
 #include "apps/kd/text.h"
 #include "apps/kdmon/verbs.h"
 
@@ -127,48 +128,6 @@ bool monitor_options_parse(struct monitor_options *o, int argc, char **argv, cha
 
 /* --- help --- */
 
-static void wrap(FILE *to, const char *text, int indent, int width)
-{
-	int column = indent;
-
-	while (*text) {
-		int n = (int)strcspn(text, " ");
-
-		if (column + 1 + n > width && column > indent) {
-			fprintf(to, "\n%*s", indent, "");
-			column = indent;
-		}
-		if (column > indent) {
-			fputc(' ', to);
-			column++;
-		}
-		fprintf(to, "%.*s", n, text);
-		column += n;
-		text += n + strspn(text + n, " ");
-	}
-	fputc('\n', to);
-}
-
-static void entry(FILE *to, const char *head, const char *text)
-{
-	enum { INDENT = 28, WIDTH = 100 };
-	int column = fprintf(to, "  %-*s", INDENT - 4, head);
-
-	if (column > INDENT - 2) {
-		fputc('\n', to);
-		column = 0;
-	}
-	fprintf(to, "%*s", INDENT - column, "");
-	wrap(to, text, INDENT, WIDTH);
-}
-
-static void head_of(const struct spec *s, char *text, size_t size)
-{
-	snprintf(text, size, "%s%s%s%s%s", s->short_name ? s->short_name : "",
-		 s->short_name ? ", " : "", s->long_name, s->value ? " " : "",
-		 s->value ? s->value : "");
-}
-
 void monitor_help(FILE *to)
 {
 	char head[80];
@@ -177,53 +136,31 @@ void monitor_help(FILE *to)
 		    "kdmon [OPTIONS] [VERB ...]\n\n");
 	for (const struct verb *v = verbs; v->name; v++) {
 		snprintf(head, sizeof(head), "%s %s", v->name, v->arguments);
-		entry(to, head, v->help);
+		help_entry(to, head, v->help);
 	}
 	for (size_t i = 0; i < APP_ARRAY_LEN(others); i++)
-		entry(to, others[i].words, others[i].text);
+		help_entry(to, others[i].words, others[i].text);
 	fputc('\n', to);
 	for (size_t i = 0; i < APP_ARRAY_LEN(specs); i++) {
-		head_of(&specs[i], head, sizeof(head));
-		entry(to, head, specs[i].help);
+		help_heading(specs[i].short_name, specs[i].long_name, specs[i].value, head,
+			     sizeof(head));
+		help_entry(to, head, specs[i].help);
 	}
 	fprintf(to, "\nVM is a name or an id of `kdmon list`.\n");
-}
-
-static void rst_title(FILE *to, const char *title, char line)
-{
-	fprintf(to, "%s\n", title);
-	for (size_t i = 0; i < strlen(title); i++)
-		fputc(line, to);
-	fputs("\n\n", to);
-}
-
-/* reStructuredText would read these as markup. */
-static void rst_definition(FILE *to, const char *name, const char *text)
-{
-	fprintf(to, "``%s``\n    ", name);
-	for (; *text; text++) {
-		if (strchr("*_|\\", *text))
-			fputc('\\', to);
-		if (*text == '`')
-			fputs("``", to);
-		else
-			fputc(*text, to);
-	}
-	fputs("\n\n", to);
 }
 
 static void rst_verbs(FILE *to)
 {
 	char head[80];
 
-	rst_title(to, "VERBS", '~');
+	help_rst_title(to, "VERBS", '~');
 	for (const struct verb *v = verbs; v->name; v++) {
 		snprintf(head, sizeof(head), "%s%s%s", v->name, *v->arguments ? " " : "",
 			 v->arguments);
-		rst_definition(to, head, v->help);
+		help_rst_definition(to, head, v->help);
 	}
 	for (size_t i = 0; i < APP_ARRAY_LEN(others); i++)
-		rst_definition(to, others[i].words, others[i].text);
+		help_rst_definition(to, others[i].words, others[i].text);
 }
 
 void monitor_help_rst(FILE *to)
@@ -233,12 +170,12 @@ void monitor_help_rst(FILE *to)
 	fprintf(to,
 		".. Written by `kdmon --help-rst`; a test compares. Edit apps/kdmon/option.c and "
 		"apps/kdmon/verbs.c.\n\n");
-	rst_title(to, "kdmon", '=');
-	rst_title(to, "find virtual machines, and see to their kernel debugging", '-');
+	help_rst_title(to, "kdmon", '=');
+	help_rst_title(to, "find virtual machines, and see to their kernel debugging", '-');
 	fprintf(to, ":Manual section: 1\n\n");
-	rst_title(to, "SYNOPSIS", '~');
+	help_rst_title(to, "SYNOPSIS", '~');
 	fprintf(to, "::\n\n    kdmon [OPTIONS] [VERB ...]\n\n");
-	rst_title(to, "DESCRIPTION", '~');
+	help_rst_title(to, "DESCRIPTION", '~');
 	fprintf(to,
 		"``kdmon`` finds the virtual machines of this machine and of the libvirt "
 		"connections "
@@ -250,18 +187,19 @@ void monitor_help_rst(FILE *to)
 		"count, to log,\n"
 		"to keep what is printed. VM is a name or an id of ``kdmon list``.\n\n");
 	rst_verbs(to);
-	rst_title(to, "OPTIONS", '~');
+	help_rst_title(to, "OPTIONS", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(specs); i++) {
-		head_of(&specs[i], head, sizeof(head));
-		rst_definition(to, head, specs[i].help);
+		help_heading(specs[i].short_name, specs[i].long_name, specs[i].value, head,
+			     sizeof(head));
+		help_rst_definition(to, head, specs[i].help);
 	}
-	rst_title(to, "EXIT STATUS", '~');
+	help_rst_title(to, "EXIT STATUS", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(exit_codes); i++)
-		rst_definition(to, exit_codes[i].words, exit_codes[i].text);
-	rst_title(to, "FILES", '~');
+		help_rst_definition(to, exit_codes[i].words, exit_codes[i].text);
+	help_rst_title(to, "FILES", '~');
 	for (size_t i = 0; i < APP_ARRAY_LEN(files); i++)
-		rst_definition(to, files[i].words, files[i].text);
-	rst_title(to, "EXAMPLES", '~');
+		help_rst_definition(to, files[i].words, files[i].text);
+	help_rst_title(to, "EXAMPLES", '~');
 	fprintf(to, "::\n\n"
 		    "    kdmon list\n"
 		    "    kdmon attach win10\n"

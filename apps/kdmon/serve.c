@@ -573,18 +573,9 @@ static void on_request(struct monitor *m, struct client *cl, const char *line)
 static void take_requests(struct monitor *m, struct client *cl)
 {
 	uint64_t number = cl->number;
+	char *line;
 
-	while (cl->fd >= 0 && cl->number == number && cl->in.size) {
-		char *end = memchr(cl->in.data, '\n', cl->in.size);
-		size_t size;
-		char *line;
-
-		if (!end)
-			return;
-		size = (size_t)(end - cl->in.data);
-		line = app_strndup(cl->in.data, size);
-		memmove(cl->in.data, end + 1, cl->in.size - size);
-		cl->in.size -= size + 1;
+	while (cl->fd >= 0 && cl->number == number && (line = text_take_line(&cl->in))) {
 		on_request(m, cl, line);
 		free(line);
 	}
