@@ -9,33 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <openkd/error.h>
-#include <openkd/event.h>
 #include <openkd/memory.h>
 
+#include "bench/bench_session.h"
 #include "lib/base.h"
 
-enum { PAGE = 4096, PIECE = 1 << 20, WAIT_MS = 30000, WARM = 1 };
+enum { PAGE = 4096, PIECE = 1 << 20, WARM = 1 };
 
 static const uint64_t run_ns = UINT64_C(1000000000);
-static struct kd_error err;
-
-static void must(const char *what, enum kd_status status)
-{
-	if (status == KD_OK)
-		return;
-	fprintf(stderr, "bench_memory: %s: %s\n", what, err.text);
-	exit(1);
-}
-
-static void stop(struct kd_session *s)
-{
-	struct kd_event e = { 0 };
-
-	while (e.kind != KD_EVENT_STOP)
-		must("wait", kd_session_wait(s, WAIT_MS, &e, &err));
-}
-
 static void print(const char *what, uint64_t reads, uint64_t bytes, uint64_t ns, uint64_t direct,
 		  uint64_t sum)
 {
@@ -73,8 +54,8 @@ static void run(struct kd_session *s, const char *what, uint64_t base, uint64_t 
 			random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
 			if (is_random)
 				at = (random >> 33) % n;
-			must("read",
-			     kd_memory_read(s, base + at * piece, buffer, piece, NULL, &err));
+			bench_must("read", kd_memory_read(s, base + at * piece, buffer, piece, NULL,
+							  &bench_err));
 			sum += buffer[at % piece];
 		}
 		now = kd_now_ns();
@@ -87,7 +68,7 @@ static void run(struct kd_session *s, const char *what, uint64_t base, uint64_t 
 int main(int argc, char **argv)
 {
 	struct kd_session_options options = KD_SESSION_OPTIONS_INIT;
-	struct kd_session *s = NULL;
+	struct kd_session *s;
 	uint64_t base, size;
 
 	if (argc != 4) {
@@ -96,9 +77,7 @@ int main(int argc, char **argv)
 	}
 	base = strtoull(argv[2], NULL, 0);
 	size = strtoull(argv[3], NULL, 0);
-	options.initial_break = true;
-	must(argv[1], kd_session_create(argv[1], &options, &s, &err));
-	stop(s);
+	s = bench_attach(argv[1], &options);
 	run(s, "warm", base, size, PIECE, false, false);
 	run(s, "random 4 KB", base, size, PAGE, true, true);
 	run(s, "all of it by 1 MB", base, size, PIECE, false, true);
