@@ -71,7 +71,8 @@ static void say(struct screen *s, const char *text)
 	struct tm tm;
 
 	strftime(stamp, sizeof(stamp), "%H:%M:%S", localtime_r(&now, &tm));
-	snprintf(s->line[s->n_lines++ % LINES_KEPT], LINE_SIZE, "%s  %s", stamp, text);
+	snprintf(s->line[s->n_lines++ % LINES_KEPT], LINE_SIZE, "%s  %.*s", stamp,
+		 LINE_SIZE - (int)sizeof(stamp) - 2, text);
 }
 
 static void say_event(void *context, json_t *event)
