@@ -156,7 +156,7 @@ void kd_machine_stop(struct kd_machine *m)
 
 bool kd_machine_connect(struct kd_machine *m)
 {
-	int fd = kd_client_connect(m->socket, 10000);
+	int fd = kd_client_connect(m->socket, 60000);
 
 	if (fd < 0)
 		return false;
