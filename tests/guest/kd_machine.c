@@ -148,6 +148,7 @@ void kd_machine_stop(struct kd_machine *m)
 	}
 	if (m->folder[0]) {
 		remove_file(m, "com1");
+		remove_file(m, "com1.qmp");
 		remove_file(m, "console");
 		remove_file(m, "qemu.log");
 		rmdir(m->folder);

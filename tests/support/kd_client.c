@@ -210,8 +210,6 @@ static bool exchange_fd(struct kd_client *c, uint64_t wait)
 	uint8_t bytes[8192];
 	ssize_t n;
 
-	if (!write_all(c))
-		return false;
 	ppoll(&p, 1, &ts, NULL);
 	c->now = clock_ns();
 	if (!p.revents)
@@ -280,11 +278,14 @@ void kd_client_deinit(struct kd_client *c)
 
 /* --- waiting --- */
 
+/* What waits to be written has no deadline yet: it goes out first. */
 static bool step(struct kd_client *c, uint64_t until)
 {
-	const uint64_t deadline = kd_link_deadline(&c->link);
-	uint64_t wait = until > c->now ? until - c->now : 0;
+	uint64_t wait = until > c->now ? until - c->now : 0, deadline;
 
+	if (c->fd >= 0 && !write_all(c))
+		return false;
+	deadline = kd_link_deadline(&c->link);
 	if (c->now >= deadline) {
 		kd_link_timeout(&c->link, c->now);
 		take_events(c);
