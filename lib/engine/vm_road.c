@@ -89,6 +89,9 @@ static enum kd_status open_monitor(struct kd__vm_road *r, struct kd_qmp **ret, s
 		if (c->ports[i].use == KD_QEMU_QMP && c->ports[i].kind == KD_QEMU_PORT_UNIX &&
 		    c->ports[i].is_server)
 			status = try_monitor(r, &c->ports[i], ret, err);
+	if (status != KD_OK && kd_qemu_libvirt_uri(&r->vm))
+		status = kd_qmp_open_libvirt(kd_qemu_libvirt_uri(&r->vm), c->uuid,
+					     kd_deadline_after_ms(MONITOR_MS), ret, err);
 	return status;
 }
 

@@ -146,3 +146,43 @@ enum kd_status kd__libvirt_snapshots(const char *uri, const char *domain,
 	kd__libvirt_job_unref(job);
 	return s;
 }
+
+static enum kd_status run_line(struct kd__libvirt_job *job, const struct kd__libvirt *v,
+			       virConnectPtr connection)
+{
+	virDomainPtr domain;
+	enum kd_status s = KD_OK;
+
+	if (!v->virDomainQemuMonitorCommand)
+		return kd_error_set(&job->error, KD_E_UNSUPPORTED, 0,
+				    "libvirt's library for QEMU is not installed: apt install "
+				    "libvirt0");
+	domain = find(job, v, connection);
+	if (!domain)
+		return kd__libvirt_failed(v, job->uri, &job->error);
+	if (v->virDomainQemuMonitorCommand(domain, job->line, &job->answer, 0) < 0)
+		s = kd__libvirt_failed(v, "QEMU's monitor, by libvirt", &job->error);
+	v->virDomainFree(domain); /* the words of a failure go with it */
+	return s;
+}
+
+enum kd_status kd__libvirt_monitor(const char *uri, const char *domain, const char *line,
+				   uint64_t deadline, char **answer_ret, struct kd_error *err)
+{
+	struct kd__libvirt_job *job = new_job(uri, domain, err);
+	enum kd_status s;
+
+	*answer_ret = NULL;
+	if (!job)
+		return KD_E_NO_MEMORY;
+	job->run = run_line;
+	job->line = strdup(line);
+	s = job->line ? kd__libvirt_job_run(job, deadline, err)
+		      : kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	if (s == KD_OK) {
+		*answer_ret = job->answer;
+		job->answer = NULL;
+	}
+	kd__libvirt_job_unref(job);
+	return s;
+}

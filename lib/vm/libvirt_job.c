@@ -94,6 +94,8 @@ void kd__libvirt_job_unref(struct kd__libvirt_job *job)
 	pthread_mutex_destroy(&s->lock);
 	kd__vm_rows_deinit(&job->rows);
 	free(job->names);
+	free(job->line);
+	free(job->answer);
 	free(s);
 }
 

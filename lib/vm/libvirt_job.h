@@ -19,7 +19,8 @@ struct kd__libvirt_job {
 	enum kd_vm_action action;
 	struct kd_vm_rows rows; /* what was found */
 	size_t n_names;
-	char (*names)[128]; /* of snapshots */
+	char (*names)[128];  /* of snapshots */
+	char *line, *answer; /* to and from QEMU's monitor; free()d with the job */
 	struct kd_error error;
 };
 
@@ -40,5 +41,12 @@ enum kd_status kd__libvirt_do(const char *uri, const char *domain, enum kd_vm_ac
 enum kd_status kd__libvirt_snapshots(const char *uri, const char *domain,
 				     void (*fn)(void *ctx, const char *name), void *ctx,
 				     uint64_t deadline, struct kd_error *err);
+
+/*
+ * A line of QMP for a domain of QEMU's, by the monitor that libvirt holds. *answer_ret is to be
+ * free()d. Besides what libvirt says: KD_E_UNSUPPORTED no libvirt, or none for QEMU.
+ */
+enum kd_status kd__libvirt_monitor(const char *uri, const char *domain, const char *line,
+				   uint64_t deadline, char **answer_ret, struct kd_error *err);
 
 #endif

@@ -18,6 +18,15 @@ static void be_quiet(void *context, virErrorPtr error)
 	(void)error;
 }
 
+static void load_for_qemu(void)
+{
+	void *library = dlopen("libvirt-qemu.so.0", RTLD_NOW | RTLD_LOCAL);
+
+	if (library)
+		*(void **)&functions.virDomainQemuMonitorCommand = dlsym(
+			library, "virDomainQemuMonitorCommand");
+}
+
 static void load(void)
 {
 	void *library = dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
@@ -32,8 +41,10 @@ static void load(void)
 #undef KD_X
 	if (is_loaded && functions.virInitialize() < 0)
 		is_loaded = false;
-	if (is_loaded)
+	if (is_loaded) {
 		functions.virSetErrorFunc(NULL, be_quiet);
+		load_for_qemu();
+	}
 }
 
 enum kd_status kd__libvirt_load(const struct kd__libvirt **ret, struct kd_error *err)

@@ -6,6 +6,7 @@
 #ifndef KD_LIB_VM_LIBVIRT_LOAD_H
 #define KD_LIB_VM_LIBVIRT_LOAD_H
 
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
@@ -39,6 +40,8 @@ struct kd__libvirt {
 #define KD_X(name) __typeof__(&name) name;
 	KD__LIBVIRT_FUNCTIONS(KD_X)
 #undef KD_X
+	/* Of the library for QEMU beside it; NULL: it is not there. */
+	__typeof__(&virDomainQemuMonitorCommand) virDomainQemuMonitorCommand;
 };
 
 /* KD_E_UNSUPPORTED: it is not installed. Any thread; *ret is static. */

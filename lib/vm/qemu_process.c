@@ -100,6 +100,18 @@ static enum kd_status read_id(pid_t pid, struct kd_qemu_id *ret, struct kd_error
 	return KD_OK;
 }
 
+/* Its monitor is a socket that was handed to it; QEMUs of users run as these. */
+const char *kd_qemu_libvirt_uri(const struct kd_qemu_process *p)
+{
+	const struct kd_qemu_cmdline *c = &p->cmdline;
+
+	for (size_t i = 0; i < c->n_ports && c->uuid[0]; i++)
+		if (c->ports[i].use == KD_QEMU_QMP && c->ports[i].kind == KD_QEMU_PORT_FD)
+			return p->uid == geteuid() && p->uid != 0 ? "qemu:///session"
+								  : "qemu:///system";
+	return NULL;
+}
+
 bool kd_qemu_is_alive(const struct kd_qemu_id *id)
 {
 	struct kd_qemu_id now;

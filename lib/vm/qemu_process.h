@@ -44,6 +44,12 @@ enum kd_status kd_qemu_process_list(struct kd_qemu_process **list_ret, size_t *n
 enum kd_status kd_qemu_process_of_socket(int fd, const char *path, struct kd_qemu_process *ret,
 					 struct kd_error *err);
 
+/*
+ * The libvirt connection that the process belongs to ("qemu:///system"), NULL: it is none of
+ * libvirt's. Its domain is the command line's UUID.
+ */
+const char *kd_qemu_libvirt_uri(const struct kd_qemu_process *p);
+
 /* Does that very process run? (A zombie does not.) */
 bool kd_qemu_is_alive(const struct kd_qemu_id *id);
 

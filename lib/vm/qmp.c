@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/link/link.h"
+#include "lib/vm/libvirt_job.h"
 #include "lib/vm/qmp_message.h"
 
 enum {
@@ -24,8 +25,9 @@ enum {
 };
 
 struct kd_qmp {
-	int fd;
+	int fd; /* -1: libvirt has it */
 	struct sockaddr_un address;
+	char uri[KD_QEMU_TEXT_SIZE], domain[KD_QEMU_TEXT_SIZE]; /* where libvirt has it */
 	char version[32];
 	struct kd__qmp_reader in;
 	char *out; /* what was not sent yet */
@@ -197,6 +199,8 @@ enum kd_status kd_qmp_next_event(struct kd_qmp *q, uint64_t deadline,
 	}
 	if (q->over.status != KD_OK)
 		return say_over(q, err);
+	if (q->fd < 0)
+		return kd_error_set(err, KD_E_UNSUPPORTED, 0, "libvirt keeps the events");
 	for (;;) {
 		struct kd__qmp_message m;
 		enum kd_status s = receive(q, deadline, cancel, &late, &m, err);
@@ -215,39 +219,41 @@ enum kd_status kd_qmp_next_event(struct kd_qmp *q, uint64_t deadline,
 
 /* --- commands --- */
 
-/* The line {"execute": ..., "arguments": ..., "id": ...} goes behind what waits already. */
-static enum kd_status queue_command(struct kd_qmp *q, const char *command, json_t *arguments,
-				    const char *id, struct kd_error *err)
+/* The line {"execute": ..., "arguments": ..., "id": ...}, to be free()d. `id` may be NULL. */
+static enum kd_status compose(const char *command, json_t *arguments, const char *id,
+			      char **text_ret, struct kd_error *err)
 {
-	json_t *root = json_pack("{s:s, s:s}", "execute", command, "id", id);
-	char *text = NULL, *grown = NULL;
-	size_t n;
+	json_t *root = json_pack("{s:s, s:s*}", "execute", command, "id", id);
 
+	*text_ret = NULL;
 	if (root && arguments && json_object_set(root, "arguments", arguments) != 0) {
 		json_decref(root);
 		return kd_error_set(err, KD_E_INVALID, 0, "the arguments are no JSON object");
 	}
 	if (root)
-		text = json_dumps(root, JSON_COMPACT);
+		*text_ret = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
-	if (!text)
-		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
-	n = strlen(text);
-	if (n >= OUT_MAX - q->out_used) {
-		free(text);
+	return *text_ret ? KD_OK : kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+}
+
+/* It goes behind what waits already. */
+static enum kd_status queue_line(struct kd_qmp *q, const char *text, struct kd_error *err)
+{
+	size_t n = strlen(text);
+	char *grown;
+
+	if (n >= OUT_MAX - q->out_used)
 		return kd_error_set(err, KD_E_FULL, 0,
 				    "the monitor %.60s does not take what it was told before",
 				    q->address.sun_path);
-	}
 	grown = realloc(q->out, q->out_used + n + 1);
-	if (grown) {
-		q->out = grown;
-		memcpy(grown + q->out_used, text, n);
-		grown[q->out_used + n] = '\n';
-		q->out_used += n + 1;
-	}
-	free(text);
-	return grown ? KD_OK : kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	if (!grown)
+		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	q->out = grown;
+	memcpy(grown + q->out_used, text, n);
+	grown[q->out_used + n] = '\n';
+	q->out_used += n + 1;
+	return KD_OK;
 }
 
 static enum kd_status refusal(const char *command, const struct kd__qmp_message *m,
@@ -309,12 +315,57 @@ static enum kd_status wait_for_answer(struct kd_qmp *q, const char *command, con
 	}
 }
 
+static enum kd_status exchange(struct kd_qmp *q, const char *command, const char *line,
+			       const char *id, uint64_t deadline, const struct kd_cancel *cancel,
+			       json_t **return_ret, struct kd_error *err)
+{
+	enum kd_status s = queue_line(q, line, err);
+
+	return s == KD_OK ? wait_for_answer(q, command, id, deadline, cancel, return_ret, err) : s;
+}
+
+/* libvirt gives the answer as QEMU wrote it, with an id of its own. */
+static enum kd_status read_answer(struct kd_qmp *q, const char *command, const char *answer,
+				  json_t **return_ret, struct kd_error *err)
+{
+	struct kd__qmp_message m;
+	enum kd_status s = kd__qmp_feed(&q->in, answer, strlen(answer), err);
+
+	if (s == KD_OK)
+		s = kd__qmp_feed(&q->in, "\n", 1, err);
+	if (s == KD_OK)
+		s = kd__qmp_next(&q->in, &m, err);
+	if (s != KD_OK)
+		return s == KD_E_AGAIN
+			       ? kd_error_set(err, KD_E_MALFORMED, 0, "libvirt's answer is no QMP")
+			       : s;
+	if (m.kind == KD__QMP_ERROR)
+		s = refusal(command, &m, err);
+	else if (return_ret)
+		*return_ret = json_incref(m.value);
+	kd__qmp_message_deinit(&m);
+	return s;
+}
+
+static enum kd_status exchange_by_libvirt(struct kd_qmp *q, const char *command, const char *line,
+					  uint64_t deadline, json_t **return_ret,
+					  struct kd_error *err)
+{
+	char *answer;
+	enum kd_status s = kd__libvirt_monitor(q->uri, q->domain, line, deadline, &answer, err);
+
+	if (s == KD_OK)
+		s = read_answer(q, command, answer, return_ret, err);
+	free(answer);
+	return s;
+}
+
 enum kd_status kd_qmp_execute(struct kd_qmp *q, const char *command, json_t *arguments,
 			      uint64_t deadline, const struct kd_cancel *cancel,
 			      json_t **return_ret, struct kd_error *err)
 {
 	struct kd_error own;
-	char id[ID_SIZE];
+	char id[ID_SIZE], *line;
 	enum kd_status s;
 
 	if (!err)
@@ -326,10 +377,13 @@ enum kd_status kd_qmp_execute(struct kd_qmp *q, const char *command, json_t *arg
 		return say_over(q, err);
 	}
 	snprintf(id, sizeof id, "kd-%" PRIu64, ++q->last_id);
-	s = queue_command(q, command, arguments, id, err);
+	s = compose(command, arguments, q->fd < 0 ? NULL : id, &line,
+		    err); /* libvirt has its own */
 	json_decref(arguments);
 	if (s == KD_OK)
-		s = wait_for_answer(q, command, id, deadline, cancel, return_ret, err);
+		s = q->fd < 0 ? exchange_by_libvirt(q, command, line, deadline, return_ret, err)
+			      : exchange(q, command, line, id, deadline, cancel, return_ret, err);
+	free(line);
 	return s;
 }
 
@@ -418,9 +472,10 @@ static enum kd_status do_connect(struct kd_qmp *q, uint64_t deadline,
 	}
 }
 
-static void read_version(const json_t *greeting, char *out, size_t size)
+/* {"qemu": {"major": ...}, ...} */
+static void read_version(const json_t *version, char *out, size_t size)
 {
-	const json_t *v = json_object_get(json_object_get(greeting, "version"), "qemu");
+	const json_t *v = json_object_get(version, "qemu");
 
 	snprintf(out, size, "%d.%d.%d", (int)json_integer_value(json_object_get(v, "major")),
 		 (int)json_integer_value(json_object_get(v, "minor")),
@@ -439,7 +494,7 @@ static enum kd_status greet(struct kd_qmp *q, uint64_t deadline, const struct kd
 	if (s != KD_OK)
 		return s;
 	if (m.kind == KD__QMP_GREETING)
-		read_version(m.value, q->version, sizeof q->version);
+		read_version(json_object_get(m.value, "version"), q->version, sizeof q->version);
 	else
 		s = kd_error_set(err, KD_E_MALFORMED, 0,
 				 "the monitor %.60s does not begin with a greeting",
@@ -477,6 +532,30 @@ enum kd_status kd_qmp_open(const char *path, uint64_t deadline, const struct kd_
 	else
 		kd_qmp_close(q);
 	return s;
+}
+
+enum kd_status kd_qmp_open_libvirt(const char *uri, const char *domain, uint64_t deadline,
+				   struct kd_qmp **qmp_ret, struct kd_error *err)
+{
+	struct kd_qmp *q = calloc(1, sizeof *q);
+	json_t *version = NULL;
+	enum kd_status s;
+
+	if (!q)
+		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+	q->fd = -1;
+	snprintf(q->uri, sizeof q->uri, "%s", uri);
+	snprintf(q->domain, sizeof q->domain, "%s", domain);
+	snprintf(q->address.sun_path, sizeof q->address.sun_path, "%.40s of %.40s", domain, uri);
+	s = kd_qmp_execute(q, "query-version", NULL, deadline, NULL, &version, err);
+	if (s != KD_OK) {
+		kd_qmp_close(q);
+		return s;
+	}
+	read_version(version, q->version, sizeof q->version);
+	json_decref(version);
+	*qmp_ret = q;
+	return KD_OK;
 }
 
 void kd_qmp_close(struct kd_qmp *q)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client of QEMU's monitor for programs (QMP) over a unix socket: one connection, commands one at
- * a time, events kept until they are fetched. One thread at a time uses a connection.
+ * A client of QEMU's monitor for programs (QMP) over a unix socket, or through libvirt: one
+ * connection, commands one at a time, events kept until they are fetched. One thread at a time uses
+ * a connection.
  *
  * A monitor socket serves one client: whoever holds it should let go soon, or have a socket of its
  * own (QEMU takes any number of -qmp). Whoever may open it owns the VM: treat it as a credential.
@@ -27,6 +28,17 @@ struct kd_qmp;
  */
 enum kd_status kd_qmp_open(const char *path, uint64_t deadline, const struct kd_cancel *cancel,
 			   struct kd_qmp **qmp_ret, struct kd_error *err);
+
+/*
+ * The monitor that libvirt holds of its domain (UUID or name): each command goes through libvirt's
+ * connection `uri`, which marks the domain as tainted. There are no events: kd_qmp_next_event()
+ * returns KD_E_UNSUPPORTED.
+ *
+ * KD_E_UNSUPPORTED no libvirt here; KD_E_NOT_FOUND no such domain; KD_E_CLOSED, KD_E_DENIED no
+ * connection; KD_E_TIMEOUT; KD_E_NO_MEMORY; else as kd_qmp_execute().
+ */
+enum kd_status kd_qmp_open_libvirt(const char *uri, const char *domain, uint64_t deadline,
+				   struct kd_qmp **qmp_ret, struct kd_error *err);
 
 /* NULL is fine. Commands that were not answered are not undone. */
 void kd_qmp_close(struct kd_qmp *q);

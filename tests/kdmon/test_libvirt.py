@@ -102,8 +102,9 @@ def move_programs(place):
 
 
 class Domain:
-    def __init__(self, folder, account):
+    def __init__(self, folder, account, transport="COM1"):
         self.folder, self.account = folder, account
+        self.options = f"/DEBUG /DEBUGPORT={transport}"
         self.name = folder.path.name
         self.images = pathlib.Path(IMAGES)
         if not read_by_all(IMAGES):
@@ -120,10 +121,10 @@ class Domain:
         """The command line that run-demo would use, but for what libvirt does itself."""
         printed = subprocess.run(
             [kdmon_world.ROOT / "guest/demo/run-demo", "--images", self.images, "--print", "--options",
-             "/DEBUG /DEBUGPORT=COM1", "--console", "none"],
+             self.options, "--console", "none"],
             check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         initrd = printed.split("-initrd ", 1)[1].split(" -", 1)[0]
-        words = ["-kernel", str(self.images / "loader"), "-append", "/DEBUG /DEBUGPORT=COM1",
+        words = ["-kernel", str(self.images / "loader"), "-append", self.options,
                  "-initrd", initrd]
         return DOMAIN.format(name=self.name, folder=self.folder.path, arguments="".join(
             f"<qemu:arg value='{word}'/>" for word in words))
@@ -235,6 +236,20 @@ def test_session_daemon():
             kdmon_world.RUN_AS = {}
 
 
+def test_fast_roads():
+    """Ring and RAM of a domain as libvirt starts it: its monitor is asked through libvirt"""
+    with Account() as account, Folder() as folder:
+        folder.configure("connect = qemu:///session\n")
+        with Domain(folder, account, "RING") as domain:
+            with Kd(folder, [domain.name, "-y", str(domain.images), "-b"], **account.options) as kd:
+                kd.wait_text("lets the target run")
+                look(kd, "here")
+                kd.send(".status")
+                kd.wait_text("ring in guest RAM")
+                kd.wait_text("guest RAM, mapped")
+                kd.send("q")
+
+
 def look(kd, mark):
     kd.send(f'.printf "{mark} %y\\n", nt!KeBugCheckEx')
     kd.wait_text(f"{mark} nt!KeBugCheckEx", 25)
@@ -283,7 +298,8 @@ if __name__ == "__main__":
     if missing():
         print(f"1..0 # SKIP {missing()}")
         sys.exit(0)
-    tests = [test_default, test_no_daemon, test_mute_daemon, test_permission, test_session_daemon]
+    tests = [test_default, test_no_daemon, test_mute_daemon, test_permission, test_session_daemon,
+             test_fast_roads]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     with tempfile.TemporaryDirectory(prefix="kd-programs-") as programs:
         move_programs(pathlib.Path(programs))
