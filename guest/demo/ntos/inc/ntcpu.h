@@ -14,8 +14,8 @@
 
 #define RPL_MASK 3 /* of a selector: the ring */
 
-#define EFLAGS_TF 0x100u
-#define EFLAGS_IF 0x200u
+#define EFLAGS_TF       0x100u
+#define EFLAGS_IF       0x200u
 /* The bits of EFLAGS a context may set; IF is forced on for user mode. */
 #define EFLAGS_SETTABLE 0x00254DD5u
 
