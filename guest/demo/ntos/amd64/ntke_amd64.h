@@ -244,8 +244,7 @@ ASSERT_OFFSET(KPCR, MajorVersion, 0x60);
 ASSERT_OFFSET(KPCR, KdVersionBlock, 0x108);
 ASSERT_OFFSET(KPCR, Prcb, 0x180);
 
-/* What ntke.h wants to know of these: where a processor finds its own, and the names of fields that
- * have another one on x86. */
+/* For the accessors of ntke.h. */
 #define KPCR_SELF           "%%gs:0x18"
 #define KPCR_CURRENT_PRCB   "%%gs:0x20"
 #define KPCR_CURRENT_THREAD "%%gs:0x188"

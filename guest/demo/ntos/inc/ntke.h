@@ -143,6 +143,8 @@ typedef struct _NT_TIB {
 #include "guest/demo/ntos/amd64/ntke_amd64.h"
 #endif
 
+/* The layer's header says where a processor finds its own (KPCR_SELF, KPCR_CURRENT_*) and what the
+ * fields are called that have another name on the other machine (KPCR_BLOCK, KPROCESS_ROOT). */
 static inline PKPCR KeGetPcr(VOID)
 {
 	PKPCR pcr;

@@ -200,8 +200,7 @@ ASSERT_OFFSET(KPCR, MajorVersion, 0x44);
 ASSERT_OFFSET(KPCR, Number, 0x51);
 ASSERT_OFFSET(KPCR, PrcbData, 0x120);
 
-/* What ntke.h wants to know of these: where a processor finds its own, and the names of fields that
- * have another one on AMD64. */
+/* For the accessors of ntke.h. */
 #define KPCR_SELF           "%%fs:0x1C"
 #define KPCR_CURRENT_PRCB   "%%fs:0x20"
 #define KPCR_CURRENT_THREAD "%%fs:0x124"
