@@ -2,21 +2,12 @@
 /*
  * Multiboot 1 entry: 32-bit protected mode, flat, no paging, ebx = information block. Builds an
  * identity map of the first 4 GB from 2 MB pages, enters long mode, calls loader_main(ebx).
- *
- * The header gives addresses (bit 16), so the boot program loads this ELF64 file as a flat image:
- * loader.ld keeps file offsets and addresses in step.
  */
-	.set MB_MAGIC, 0x1BADB002
-	.set MB_FLAGS, 0x00010003
+#include "guest/demo/boot/multiboot_header.inc"
+
 	.set CR4_PAE, 0x20
 	.set CR4_OSFXSR, 0x600
 	.set EFER_LME_NXE_SCE, 0x901
-
-	.section .multiboot, "ax"
-	.align 4
-multiboot_header:
-	.long MB_MAGIC, MB_FLAGS, -(MB_MAGIC + MB_FLAGS)
-	.long multiboot_header, loader_start, loader_data_end, loader_end, boot_entry32
 
 	.section .text
 	.code32

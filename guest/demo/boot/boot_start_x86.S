@@ -2,17 +2,8 @@
 /*
  * Multiboot 1 entry: 32-bit protected mode, flat, no paging, ebx = information block. Calls
  * loader_main(ebx); paging begins with loader_enter.
- *
- * The header gives addresses (bit 16), as that of boot_start_amd64.S.
  */
-	.set MB_MAGIC, 0x1BADB002
-	.set MB_FLAGS, 0x00010003
-
-	.section .multiboot, "ax"
-	.align 4
-multiboot_header:
-	.long MB_MAGIC, MB_FLAGS, -(MB_MAGIC + MB_FLAGS)
-	.long multiboot_header, loader_start, loader_data_end, loader_end, boot_entry32
+#include "guest/demo/boot/multiboot_header.inc"
 
 	.section .text
 	.globl boot_entry32

@@ -45,12 +45,20 @@ VOID HalpMaskLegacyInterrupts(VOID);
 /** Apic ids the firmware tables name, processor 0 first; 1 if there is no table. */
 ULONG HalpFindProcessors(ULONG ApicIds[MAXIMUM_PROCESSORS]);
 
-/* --- hal_stub_*.c: the page of real-mode code another processor starts in -------------------- */
-#define HALP_STUB_PHYSICAL 0x1000 /* the usual place on real machines */
-/** FALSE: PageTable can't be used from real mode. */
-BOOLEAN HalpWriteStub(ULONG64 PageTable, PVOID Entry, PVOID Stack, PVOID Argument);
-/** Is a processor alive in it? Then it will leave the stub by itself. */
-BOOLEAN HalpIsStubTaken(ULONG64 PageTable);
+/** RAM and firmware tables, as the kernel maps them. */
+static inline PUCHAR HalpWindow(ULONG64 Physical)
+{
+	return (PUCHAR)(ULONG_PTR)(KSEG_PHYSICAL + Physical);
+}
+
+/* --- hal_trampoline_*: the page of real-mode code another processor starts in ---------------- */
+#define HALP_TRAMPOLINE_PHYSICAL 0x1000 /* the usual place on real machines */
+extern const UCHAR HalpTrampolineStart[], HalpTrampolineEnd[]; /* the code to be copied there */
+/** Tell the code in the page where to go. FALSE: PageTable can't be used from real mode. */
+BOOLEAN HalpFillTrampoline(PUCHAR Page, ULONG64 PageTable, PVOID Entry, PVOID Stack,
+			   PVOID Argument);
+/** Is a processor alive in it? Then it will leave the page by itself. */
+BOOLEAN HalpIsTrampolineTaken(ULONG64 PageTable);
 
 #ifdef __i386__
 /** The APIC is mapped: from now on it hears of the IRQL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finding the other processors (ACPI MADT) and starting them: INIT, SIPI, a page of real-mode code
- * below 1 MB (hal_stub_*.c).
+ * below 1 MB (hal_trampoline_*).
  */
 #include "guest/demo/hal/hal.h"
 #include "core/bytes.h"
@@ -12,15 +12,10 @@ enum {
 	MAX_TABLES = 64,
 };
 
-static PUCHAR window(ULONG64 pa)
-{
-	return (PUCHAR)(ULONG_PTR)(KSEG_PHYSICAL + pa);
-}
-
 static ULONG64 find_rsdp(VOID)
 {
 	for (ULONG64 pa = 0xE0000; pa < 0x100000; pa += 16) {
-		if (__builtin_memcmp(window(pa), "RSD PTR ", 8) == 0)
+		if (__builtin_memcmp(HalpWindow(pa), "RSD PTR ", 8) == 0)
 			return pa;
 	}
 	return 0;
@@ -34,7 +29,7 @@ static const UCHAR *table_at(ULONG64 pa, const LOADER_PARAMETER_EXTENSION *ext)
 	if (pa < 0x1000 || pa >= ext->ram_end + 0x100000 ||
 	    pa + 0x1000 > ((ext->ram_end + 0x1FFFFF) & ~0x1FFFFFull))
 		return NULL;
-	t = window(pa);
+	t = HalpWindow(pa);
 	return kd_get32(t + 4) >= 36 && kd_get32(t + 4) <= 0x1000 ? t : NULL;
 }
 
@@ -66,7 +61,7 @@ ULONG HalpFindProcessors(ULONG ApicIds[MAXIMUM_PROCESSORS])
 	ApicIds[0] = HalpApicRead(APIC_ID) >> 24;
 	if (rsdp == 0)
 		return 1;
-	rsdt = table_at(kd_get32(window(rsdp) + 16), ext);
+	rsdt = table_at(kd_get32(HalpWindow(rsdp) + 16), ext);
 	if (rsdt == NULL)
 		return 1;
 	for (ULONG i = 0; i < MAX_TABLES && 36 + 4 * i + 4 <= kd_get32(rsdt + 4); i++) {
@@ -76,6 +71,16 @@ ULONG HalpFindProcessors(ULONG ApicIds[MAXIMUM_PROCESSORS])
 			return read_madt(t, ApicIds);
 	}
 	return 1;
+}
+
+static BOOLEAN write_trampoline(ULONG64 page_table, PVOID entry, PVOID stack, PVOID argument)
+{
+	PUCHAR page = HalpWindow(HALP_TRAMPOLINE_PHYSICAL);
+
+	__builtin_memset(page, 0, 0x1000);
+	__builtin_memcpy(page, HalpTrampolineStart,
+			 (SIZE_T)(HalpTrampolineEnd - HalpTrampolineStart));
+	return HalpFillTrampoline(page, page_table, entry, stack, argument);
 }
 
 BOOLEAN HalStartNextProcessor(ULONG Number, ULONG64 PageTable, PVOID Entry, PVOID Stack,
@@ -88,16 +93,16 @@ BOOLEAN HalStartNextProcessor(ULONG Number, ULONG64 PageTable, PVOID Entry, PVOI
 		count = HalpFindProcessors(ids);
 	if (Number >= count)
 		return FALSE;
-	if (!HalpWriteStub(PageTable, Entry, Stack, Argument))
+	if (!write_trampoline(PageTable, Entry, Stack, Argument))
 		return FALSE;
 	HalpApicIds[Number] = ids[Number];
 	HalpApicSend(ids[Number], ICR_INIT);
 	KeStallExecutionProcessor(1000);
 	for (ULONG tries = 0; tries < 2; tries++) {
-		HalpApicSend(ids[Number], ICR_STARTUP | HALP_STUB_PHYSICAL >> 12);
+		HalpApicSend(ids[Number], ICR_STARTUP | HALP_TRAMPOLINE_PHYSICAL >> 12);
 		for (ULONG ms = 0; ms < 100; ms++) {
 			KeStallExecutionProcessor(1000);
-			if (HalpIsStubTaken(PageTable))
+			if (HalpIsTrampolineTaken(PageTable))
 				return TRUE;
 		}
 	}

@@ -73,50 +73,29 @@ typedef struct _LOADER_PARAMETER_EXTENSION {
 	struct loader_file files[LOADER_MAX_FILES];
 } LOADER_PARAMETER_EXTENSION, *PLOADER_PARAMETER_EXTENSION;
 
-#ifdef __i386__
 typedef struct _LOADER_PARAMETER_BLOCK {
-	LIST_ENTRY LoadOrderListHead; /* KLDR_DATA_TABLE_ENTRY: kernel first, then hal */
-	LIST_ENTRY MemoryDescriptorListHead;
-	LIST_ENTRY BootDriverListHead;
-	ULONG_PTR KernelStack; /* top of the boot stack */
-	ULONG_PTR Prcb;
-	ULONG_PTR Process;
-	ULONG_PTR Thread;
-	ULONG RegistryLength;
-	PVOID RegistryBase;
-	PVOID ConfigurationRoot;
-	PCHAR ArcBootDeviceName;
-	PCHAR ArcHalDeviceName;
-	PCHAR NtBootPathName;
-	PCHAR NtHalPathName;
-	PCHAR LoadOptions; /* upper case as typed, e.g. "/DEBUG /DEBUGPORT=COM1" */
-	PVOID NlsData;
-	PVOID ArcDiskInformation;
-	PVOID OemFontFile;
-	PVOID SetupLoaderBlock;
-	PLOADER_PARAMETER_EXTENSION Extension;
-} LOADER_PARAMETER_BLOCK, *PLOADER_PARAMETER_BLOCK;
-ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, KernelStack, 0x18);
-ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, LoadOptions, 0x44);
-ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, Extension, 0x58);
-#else
-typedef struct _LOADER_PARAMETER_BLOCK {
+#ifdef __x86_64__
 	ULONG OsMajorVersion;
 	ULONG OsMinorVersion;
 	ULONG Size;
 	ULONG OsLoaderSecurityVersion;
+#endif
 	LIST_ENTRY LoadOrderListHead; /* KLDR_DATA_TABLE_ENTRY: kernel first, then hal */
 	LIST_ENTRY MemoryDescriptorListHead;
 	LIST_ENTRY BootDriverListHead;
+#ifdef __x86_64__
 	LIST_ENTRY EarlyLaunchListHead;
 	LIST_ENTRY CoreDriverListHead;
 	LIST_ENTRY CoreExtensionsDriverListHead;
 	LIST_ENTRY TpmCoreDriverListHead;
+#endif
 	ULONG_PTR KernelStack; /* top of the boot stack */
 	ULONG_PTR Prcb;
 	ULONG_PTR Process;
 	ULONG_PTR Thread;
+#ifdef __x86_64__
 	ULONG KernelStackSize;
+#endif
 	ULONG RegistryLength;
 	PVOID RegistryBase;
 	PVOID ConfigurationRoot;
@@ -127,13 +106,16 @@ typedef struct _LOADER_PARAMETER_BLOCK {
 	PCHAR LoadOptions; /* upper case as typed, e.g. "/DEBUG /DEBUGPORT=COM1" */
 	PVOID NlsData;
 	PVOID ArcDiskInformation;
+#ifdef __i386__
+	PVOID OemFontFile;
+	PVOID SetupLoaderBlock;
+#endif
 	PLOADER_PARAMETER_EXTENSION Extension;
 } LOADER_PARAMETER_BLOCK, *PLOADER_PARAMETER_BLOCK;
-ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, LoadOrderListHead, 0x10);
-ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, KernelStack, 0x80);
-ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, LoadOptions, 0xD8);
-ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, Extension, 0xF0);
-#endif
+ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, LoadOrderListHead, NT_CPU(0x00, 0x10));
+ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, KernelStack, NT_CPU(0x18, 0x80));
+ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, LoadOptions, NT_CPU(0x44, 0xD8));
+ASSERT_OFFSET(LOADER_PARAMETER_BLOCK, Extension, NT_CPU(0x58, 0xF0));
 
 extern PLOADER_PARAMETER_BLOCK KeLoaderBlock; /* valid as long as the system runs */
 

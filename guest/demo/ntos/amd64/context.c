@@ -3,9 +3,6 @@
 #include "guest/demo/ntos/inc/kd.h"
 #include "guest/demo/ntos/inc/ki.h"
 
-/* The bits of EFLAGS a context may set; IF is forced on for user mode. */
-#define EFLAGS_SETTABLE 0x00254DD5u
-
 static VOID copy(PVOID to, const VOID *from, SIZE_T n)
 {
 	__builtin_memcpy(to, from, n);
@@ -34,7 +31,7 @@ VOID KeContextFromKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFra
 			  PCONTEXT Context)
 {
 	PKTRAP_FRAME tf = TrapFrame;
-	BOOLEAN user = (tf->SegCs & RPL_MASK) != 0;
+	BOOLEAN user = TRAP_IS_USER(tf);
 
 	Context->P1Home = Context->P2Home = Context->P3Home = 0;
 	Context->P4Home = Context->P5Home = Context->P6Home = 0;
@@ -111,26 +108,11 @@ VOID KeContextToKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame
 		floating_to_frames(tf, ex, c);
 }
 
-VOID KiSaveProcessorControlState(PKPROCESSOR_STATE State)
+VOID KiSaveMachineRegisters(PKSPECIAL_REGISTERS Registers)
 {
-	PKSPECIAL_REGISTERS s = &State->SpecialRegisters;
+	PKSPECIAL_REGISTERS s = Registers;
 
-	s->Cr0 = KiReadCr0();
-	s->Cr2 = KiReadCr2();
-	s->Cr3 = KiReadCr3();
-	s->Cr4 = KiReadCr4();
 	s->Cr8 = KiReadCr8();
-	s->KernelDr0 = KiReadDr0();
-	s->KernelDr1 = KiReadDr1();
-	s->KernelDr2 = KiReadDr2();
-	s->KernelDr3 = KiReadDr3();
-	s->KernelDr6 = KiReadDr6();
-	s->KernelDr7 = KiReadDr7();
-	KiWriteDr7(0x400); /* the debugger's own code must not hit them */
-	__asm__ volatile("sgdt %0" : "=m"(s->Gdtr.Limit));
-	__asm__ volatile("sidt %0" : "=m"(s->Idtr.Limit));
-	__asm__ volatile("str %0" : "=m"(s->Tr));
-	__asm__ volatile("sldt %0" : "=m"(s->Ldtr));
 	__asm__ volatile("stmxcsr %0" : "=m"(s->MxCsr));
 	s->MsrGsBase = KiReadMsr(MSR_GS_BASE);
 	s->MsrGsSwap = KiReadMsr(MSR_GS_SWAP);
@@ -147,48 +129,16 @@ static VOID restore_msr(ULONG msr, ULONG64 value)
 		KiWriteMsrSafe(msr, value);
 }
 
-VOID KiRestoreProcessorControlState(PKPROCESSOR_STATE State)
+VOID KiRestoreMachineRegisters(const KSPECIAL_REGISTERS *Registers)
 {
-	PKSPECIAL_REGISTERS s = &State->SpecialRegisters;
+	const KSPECIAL_REGISTERS *s = Registers;
 
-	if (KiReadCr0() != s->Cr0)
-		KiWriteCr0(s->Cr0);
-	if (KiReadCr3() != s->Cr3)
-		KiWriteCr3(s->Cr3);
-	if (KiReadCr4() != s->Cr4)
-		KiWriteCr4(s->Cr4);
-	KiWriteCr2(s->Cr2);
 	restore_msr(MSR_STAR, s->MsrStar);
 	restore_msr(MSR_LSTAR, s->MsrLStar);
 	restore_msr(MSR_CSTAR, s->MsrCStar);
 	restore_msr(MSR_SYSCALL_MASK, s->MsrSyscallMask);
 	restore_msr(MSR_FS_BASE, s->MsrFsBase);
 	restore_msr(MSR_GS_SWAP, s->MsrGsSwap);
-	KiWriteDr0(s->KernelDr0);
-	KiWriteDr1(s->KernelDr1);
-	KiWriteDr2(s->KernelDr2);
-	KiWriteDr3(s->KernelDr3);
-	KiWriteDr6(s->KernelDr6 & 0xFFFFFFFF);
-	KiWriteDr7((s->KernelDr7 & 0xFFFF0FFF) | 0x400); /* last: from here they are live */
-}
-
-/** What a frozen CPU leaves for the debugger, and takes back. */
-VOID KiSaveProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
-{
-	PKPRCB prcb = KeGetCurrentPrcb();
-
-	KeContextFromKframes(TrapFrame, ExceptionFrame, &prcb->ProcessorState.ContextFrame);
-	KiSaveProcessorControlState(&prcb->ProcessorState);
-}
-
-VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
-{
-	PKPRCB prcb = KeGetCurrentPrcb();
-	KPROCESSOR_MODE mode = (TrapFrame->SegCs & RPL_MASK) != 0 ? UserMode : KernelMode;
-
-	KeContextToKframes(TrapFrame, ExceptionFrame, &prcb->ProcessorState.ContextFrame,
-			   CONTEXT_FULL, mode);
-	KiRestoreProcessorControlState(&prcb->ProcessorState);
 }
 
 VOID KiNoteFrozenIrql(PKTRAP_FRAME TrapFrame)

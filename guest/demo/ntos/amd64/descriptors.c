@@ -103,10 +103,6 @@ INIT_FUNCTION static VOID fill_gdt(PULONG64 gdt, const KTSS64 *tss)
 	gdt[KGDT64_R3_CMTEB / 8] = 0x0040F30000003C00; /* 32-bit TEB: none here */
 }
 
-/**
- * Load the tables of the processor Pcr belongs to and make Pcr its GS base. InterruptStacks: tops
- * of the stacks for double fault, machine check and NMI.
- */
 INIT_FUNCTION VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[3])
 {
 	struct processor_tables *t = &tables[Pcr->Prcb.Number];
@@ -139,7 +135,6 @@ INIT_FUNCTION VOID KiInitializeDescriptors(PKPCR Pcr, ULONG_PTR InterruptStacks[
 	KiWriteMsr(MSR_GS_SWAP, 0);
 }
 
-/** System call registers, CR0 and CR4 of the calling processor. */
 INIT_FUNCTION VOID KiInitializeMachine(PKPCR Pcr)
 {
 	const ULONG64 cr0_pe_mp_et_ne_wp_pg = 0x80010033;

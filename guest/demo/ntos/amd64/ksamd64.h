@@ -67,7 +67,7 @@
 #define PC_RSP_BASE       0x1A8
 #define PC_CURRENT_THREAD 0x188
 
-/* KTRY_FRAME, see amd64/tryframe.S */
+/* KTRY_FRAME, see amd64/ctxswap.S */
 #define TRY_NEXT 0x00
 #define TRY_RSP  0x08
 #define TRY_RBP  0x10

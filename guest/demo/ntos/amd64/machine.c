@@ -28,7 +28,6 @@ VOID KiInitializePcr(PKPCR Pcr, ULONG Number)
 	Pcr->Prcb.Context = &Pcr->Prcb.ProcessorState.ContextFrame;
 }
 
-/** Frames of a thread that has not run yet: a switch frame that leads to KiStartSystemThread. */
 VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartContext)
 {
 	struct start_frame *start = (struct start_frame *)Thread->InitialStack - 1;
@@ -41,36 +40,14 @@ VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartCon
 	Thread->KernelStack = sw;
 }
 
-/**
- * Address space, ring 0 stack and TEB from Old's to New's, FPU state out of the way. The FPU is
- * loaded by the new thread itself, with KiLoadFloatingState, after KiSwapContext: that saves and
- * restores xmm6-15 like any function, and must find Old's there.
- */
-VOID KiSwitchMachineState(PKTHREAD Old, PKTHREAD New)
+VOID KiSetThreadMachine(PKTHREAD Thread)
 {
 	PKPCR pcr = KeGetPcr();
 
-	if (Old->StateSaveArea != NULL)
-		__asm__ volatile("fxsave %0" : "=m"(*Old->StateSaveArea));
-	if (Old->Process != New->Process)
-		KiWriteCr3(New->Process->DirectoryTableBase);
-	pcr->TssBase->Rsp0 = (ULONG64)(ULONG_PTR)New->InitialStack;
-	pcr->Prcb.RspBase = (ULONG64)(ULONG_PTR)New->InitialStack;
-	if (New->Teb != NULL)
-		KiWriteMsr(MSR_GS_SWAP, (ULONG64)(ULONG_PTR)New->Teb);
-}
-
-VOID KiLoadFloatingState(PKTHREAD Thread)
-{
-	if (Thread->StateSaveArea != NULL)
-		__asm__ volatile("fxrstor %0" : : "m"(*Thread->StateSaveArea));
-}
-
-/** The idle thread of every processor: halted until an interrupt makes a thread ready. */
-NORETURN VOID KiIdleLoop(VOID)
-{
-	for (;;)
-		__asm__ volatile("sti; hlt" : : : "memory");
+	pcr->TssBase->Rsp0 = (ULONG64)(ULONG_PTR)Thread->InitialStack;
+	pcr->Prcb.RspBase = (ULONG64)(ULONG_PTR)Thread->InitialStack;
+	if (Thread->Teb != NULL)
+		KiWriteMsr(MSR_GS_SWAP, (ULONG64)(ULONG_PTR)Thread->Teb);
 }
 
 VOID KiInitializeUserFrame(PKTRAP_FRAME TrapFrame, ULONG64 Start, ULONG64 Stack, ULONG64 Argument1,

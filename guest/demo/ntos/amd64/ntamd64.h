@@ -7,11 +7,7 @@
 #ifndef KD_DEMO_NTAMD64_H
 #define KD_DEMO_NTAMD64_H
 
-#include "guest/common/nt_base.h"
-
-#define PAGE_SIZE       0x1000u
-#define PAGE_SHIFT      12
-#define LARGE_PAGE_SIZE 0x200000u
+#include "guest/demo/ntos/inc/ntcpu.h"
 
 /* Selectors of every NT x64; the GDT is in ntos/amd64/descriptors.c. */
 #define KGDT64_R0_CODE   0x10
@@ -21,43 +17,13 @@
 #define KGDT64_R3_CODE   0x30
 #define KGDT64_SYS_TSS   0x40
 #define KGDT64_R3_CMTEB  0x50
-#define RPL_MASK         3
 
-typedef struct __attribute__((aligned(16))) _M128A {
-	ULONGLONG Low;
-	LONGLONG High;
-} M128A, *PM128A;
-
-typedef struct __attribute__((aligned(16))) _XSAVE_FORMAT {
-	USHORT ControlWord;
-	USHORT StatusWord;
-	UCHAR TagWord;
-	UCHAR Reserved1;
-	USHORT ErrorOpcode;
-	ULONG ErrorOffset;
-	USHORT ErrorSelector;
-	USHORT Reserved2;
-	ULONG DataOffset;
-	USHORT DataSelector;
-	USHORT Reserved3;
-	ULONG MxCsr;
-	ULONG MxCsr_Mask;
-	M128A FloatRegisters[8];
-	M128A XmmRegisters[16];
-	UCHAR Reserved4[96];
-} XSAVE_FORMAT, *PXSAVE_FORMAT;
-C_ASSERT(sizeof(XSAVE_FORMAT) == 0x200);
-
-#define CONTEXT_AMD64           0x00100000u
-#define CONTEXT_CONTROL         (CONTEXT_AMD64 | 0x01u)
-#define CONTEXT_INTEGER         (CONTEXT_AMD64 | 0x02u)
-#define CONTEXT_SEGMENTS        (CONTEXT_AMD64 | 0x04u)
-#define CONTEXT_FLOATING_POINT  (CONTEXT_AMD64 | 0x08u)
-#define CONTEXT_DEBUG_REGISTERS (CONTEXT_AMD64 | 0x10u)
-#define CONTEXT_FULL            (CONTEXT_AMD64 | 0x0Bu)
+#define CONTEXT_AMD64    0x00100000u
+#define CONTEXT_MACHINE  CONTEXT_AMD64
+#define CONTEXT_FULL     (CONTEXT_AMD64 | 0x0Bu)
+#define CONTEXT_ALL      (CONTEXT_AMD64 | 0x1Fu)
 /* What goes back into frames and processor after a debugger's look at it. */
-#define CONTEXT_RESTORED        CONTEXT_FULL
-#define CONTEXT_ALL             (CONTEXT_AMD64 | 0x1Fu)
+#define CONTEXT_RESTORED CONTEXT_FULL
 
 typedef struct __attribute__((aligned(16))) _CONTEXT {
 	ULONG64 P1Home;
@@ -252,7 +218,6 @@ ASSERT_OFFSET(KTRAP_FRAME, SegSs, 0x188);
 /* What the neutral part of the kernel says for both processors. */
 #define CONTEXT_PC(context) ((context)->Rip)
 #define TRAP_PC(frame)      ((frame)->Rip)
-#define TRAP_IS_USER(frame) (((frame)->SegCs & RPL_MASK) != 0)
 #define TRAP_ERROR(frame)   ((frame)->ErrorCode)
 #define TRAP_SERVICE(frame) ((ULONG)(frame)->Rax)
 #define NT_MACHINE_NAME     "amd64"
@@ -369,102 +334,13 @@ typedef struct __attribute__((packed)) _KTSS64 {
 } KTSS64, *PKTSS64;
 C_ASSERT(sizeof(KTSS64) == 104);
 
-/* One level-1 entry; the upper levels have the same bits, LargePage means 2 MB at level 2. */
-typedef struct _MMPTE_HARDWARE {
-	ULONGLONG Valid : 1;
-	ULONGLONG Write : 1;
-	ULONGLONG Owner : 1;
-	ULONGLONG WriteThrough : 1;
-	ULONGLONG CacheDisable : 1;
-	ULONGLONG Accessed : 1;
-	ULONGLONG Dirty : 1;
-	ULONGLONG LargePage : 1;
-	ULONGLONG Global : 1;
-	ULONGLONG CopyOnWrite : 1;
-	ULONGLONG Unused : 1;
-	ULONGLONG Prototype : 1;
-	ULONGLONG PageFrameNumber : 36;
-	ULONGLONG ReservedForHardware : 4;
-	ULONGLONG ReservedForSoftware : 11;
-	ULONGLONG NoExecute : 1;
-} MMPTE_HARDWARE, *PMMPTE_HARDWARE;
-
-typedef struct _MMPTE {
-	union {
-		ULONGLONG Long;
-		MMPTE_HARDWARE Hard;
-	} u;
-} MMPTE, *PMMPTE;
-C_ASSERT(sizeof(MMPTE) == 8);
-
-/* clang-format off */
-#define EFLAGS_TF 0x100u
-#define EFLAGS_IF 0x200u
-
-#define MSR_EFER           0xC0000080u
-#define MSR_STAR           0xC0000081u
-#define MSR_LSTAR          0xC0000082u
-#define MSR_CSTAR          0xC0000083u
-#define MSR_SYSCALL_MASK   0xC0000084u
-#define MSR_FS_BASE        0xC0000100u
-#define MSR_GS_BASE        0xC0000101u
-#define MSR_GS_SWAP        0xC0000102u
-#define MSR_APIC_BASE      0x1Bu
-#define MSR_DEBUG_CTL      0x1D9u
-
-static inline UCHAR __inbyte(USHORT port)
-{ UCHAR v; __asm__ volatile("inb %w1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline USHORT __inword(USHORT port)
-{ USHORT v; __asm__ volatile("inw %w1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline ULONG __indword(USHORT port)
-{ ULONG v; __asm__ volatile("inl %w1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline VOID __outbyte(USHORT port, UCHAR v)
-{ __asm__ volatile("outb %0, %w1" : : "a"(v), "Nd"(port)); }
-static inline VOID __outword(USHORT port, USHORT v)
-{ __asm__ volatile("outw %0, %w1" : : "a"(v), "Nd"(port)); }
-static inline VOID __outdword(USHORT port, ULONG v)
-{ __asm__ volatile("outl %0, %w1" : : "a"(v), "Nd"(port)); }
-
-static inline ULONG64 KiReadMsr(ULONG msr)
-{ ULONG lo, hi; __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr)); return (ULONG64)hi << 32 | lo; }
-static inline VOID KiWriteMsr(ULONG msr, ULONG64 v)
-{ __asm__ volatile("wrmsr" : : "c"(msr), "a"((ULONG)v), "d"((ULONG)(v >> 32)) : "memory"); }
-static inline ULONG64 KiReadTsc(VOID)
-{ ULONG lo, hi; __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi)); return (ULONG64)hi << 32 | lo; }
-
-#define KI_REGISTER(name, reg)                                                            \
-	static inline ULONG64 KiRead##name(VOID)                                          \
-	{ ULONG64 v; __asm__ volatile("mov %%" reg ", %0" : "=r"(v)); return v; }         \
-	static inline VOID KiWrite##name(ULONG64 v)                                       \
-	{ __asm__ volatile("mov %0, %%" reg : : "r"(v) : "memory"); }
-KI_REGISTER(Cr0, "cr0") KI_REGISTER(Cr2, "cr2") KI_REGISTER(Cr3, "cr3")
-KI_REGISTER(Cr4, "cr4") KI_REGISTER(Cr8, "cr8")
-KI_REGISTER(Dr0, "dr0") KI_REGISTER(Dr1, "dr1") KI_REGISTER(Dr2, "dr2")
-KI_REGISTER(Dr3, "dr3") KI_REGISTER(Dr6, "dr6") KI_REGISTER(Dr7, "dr7")
-#undef KI_REGISTER
-
-static inline ULONG64 KiReadFlags(VOID)
-{ ULONG64 v; __asm__ volatile("pushfq; popq %0" : "=r"(v) : : "memory"); return v; }
-static inline VOID KiInvalidatePage(PVOID va)
-{ __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory"); }
-static inline VOID KiEnableInterrupts(VOID)  { __asm__ volatile("sti" : : : "memory"); }
-static inline VOID KiDisableInterrupts(VOID) { __asm__ volatile("cli" : : : "memory"); }
-static inline VOID KiPause(VOID)             { __asm__ volatile("pause" : : : "memory"); }
-/* clang-format on */
-
-/** Disable interrupts; true if they were enabled. */
-static inline BOOLEAN KeDisableInterrupts(VOID)
-{
-	ULONG64 flags = KiReadFlags();
-
-	KiDisableInterrupts();
-	return (flags & EFLAGS_IF) != 0;
-}
-
-static inline VOID KeRestoreInterrupts(BOOLEAN enabled)
-{
-	if (enabled)
-		KiEnableInterrupts();
-}
+#define MSR_STAR         0xC0000081u
+#define MSR_LSTAR        0xC0000082u
+#define MSR_CSTAR        0xC0000083u
+#define MSR_SYSCALL_MASK 0xC0000084u
+#define MSR_FS_BASE      0xC0000100u
+#define MSR_GS_BASE      0xC0000101u
+#define MSR_GS_SWAP      0xC0000102u
+#define MSR_DEBUG_CTL    0x1D9u
 
 #endif

@@ -244,59 +244,12 @@ ASSERT_OFFSET(KPCR, MajorVersion, 0x60);
 ASSERT_OFFSET(KPCR, KdVersionBlock, 0x108);
 ASSERT_OFFSET(KPCR, Prcb, 0x180);
 
-static inline PKPCR KeGetPcr(VOID)
-{
-	PKPCR pcr;
-
-	__asm__ volatile("movq %%gs:0x18, %0" : "=r"(pcr));
-	return pcr;
-}
-
-static inline PKPRCB KeGetCurrentPrcb(VOID)
-{
-	PKPRCB prcb;
-
-	__asm__ volatile("movq %%gs:0x20, %0" : "=r"(prcb));
-	return prcb;
-}
-
-static inline PKTHREAD KeGetCurrentThread(VOID)
-{
-	PKTHREAD thread;
-
-	__asm__ volatile("movq %%gs:0x188, %0" : "=r"(thread));
-	return thread;
-}
-
-static inline ULONG KeGetCurrentProcessorNumber(VOID)
-{
-	ULONG number;
-
-	__asm__ volatile("movl %%gs:0x1A4, %0" : "=r"(number));
-	return number;
-}
-
-/** The block inside a PCR. */
-static inline PKPRCB KiPrcbOf(PKPCR pcr)
-{
-	return &pcr->Prcb;
-}
-
-static inline PKPCR KiPcrOf(PKPRCB prcb)
-{
-	return CONTAINING_RECORD(prcb, KPCR, Prcb);
-}
-
-/** Page tables of a process, as CR3 wants them. */
-static inline ULONG64 KiRootOf(const KPROCESS *process)
-{
-	return process->DirectoryTableBase;
-}
-
-static inline VOID KiSetRoot(PKPROCESS process, ULONG64 root)
-{
-	process->DirectoryTableBase = root;
-}
+/* For the accessors of ntke.h. */
+#define KPCR_SELF           "%%gs:0x18"
+#define KPCR_CURRENT_PRCB   "%%gs:0x20"
+#define KPCR_CURRENT_THREAD "%%gs:0x188"
+#define KPCR_BLOCK          Prcb
+#define KPROCESS_ROOT       DirectoryTableBase
 
 extern KPCR KiInitialPCR;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Executive process and thread, PEB and TEB of Windows 10 2004 x64. Included by ntps.h. */
+/* Executive process and thread of Windows 10 2004 x64. Included by ntps.h. */
 #ifndef KD_DEMO_NTPS_AMD64_H
 #define KD_DEMO_NTPS_AMD64_H
 
@@ -75,47 +75,5 @@ ASSERT_OFFSET(ETHREAD, Cid, 0x478);
 ASSERT_OFFSET(ETHREAD, IrpList, 0x4B0);
 ASSERT_OFFSET(ETHREAD, Win32StartAddress, 0x4D0);
 ASSERT_OFFSET(ETHREAD, ThreadListEntry, 0x4E8);
-
-typedef struct _PEB {
-	UCHAR InheritedAddressSpace;
-	UCHAR ReadImageFileExecOptions;
-	UCHAR BeingDebugged;
-	UCHAR BitField;
-	UCHAR Padding0[4];
-	PVOID Mutant;
-	PVOID ImageBaseAddress;
-	PPEB_LDR_DATA Ldr;
-	PRTL_USER_PROCESS_PARAMETERS ProcessParameters;
-	PVOID SubSystemData;
-	PVOID ProcessHeap;
-	UCHAR Reserved038[0xB8 - 0x38];
-	ULONG NumberOfProcessors;
-	ULONG NtGlobalFlag;
-	UCHAR Reserved0C0[0x118 - 0xC0];
-	ULONG OSMajorVersion;
-	ULONG OSMinorVersion;
-	USHORT OSBuildNumber;
-	USHORT OSCSDVersion;
-	ULONG OSPlatformId;
-	UCHAR Reserved128[0x7C8 - 0x128];
-} PEB, *PPEB;
-ASSERT_OFFSET(PEB, ImageBaseAddress, 0x10);
-ASSERT_OFFSET(PEB, Ldr, 0x18);
-ASSERT_OFFSET(PEB, ProcessParameters, 0x20);
-ASSERT_OFFSET(PEB, OSMajorVersion, 0x118);
-
-typedef struct _TEB {
-	NT_TIB NtTib;
-	PVOID EnvironmentPointer;
-	CLIENT_ID ClientId;
-	PVOID ActiveRpcHandle;
-	PVOID ThreadLocalStoragePointer;
-	PPEB ProcessEnvironmentBlock;
-	ULONG LastErrorValue;
-	ULONG CountOfOwnedCriticalSections;
-	UCHAR Reserved070[0x1838 - 0x70];
-} TEB, *PTEB;
-ASSERT_OFFSET(TEB, ClientId, 0x40);
-ASSERT_OFFSET(TEB, ProcessEnvironmentBlock, 0x60);
 
 #endif

@@ -93,7 +93,8 @@ VOID DbgCommandString(PSTRING Name, PSTRING Command);
 
 /* ============================ provided to ntos/kd =========================================== */
 
-/* amd64/debug.S: each is `int 2Dh; int 3; ret` with the service number in eax. */
+/* amd64/debugserv.S, x86/debugserv_x86.S: each is `int 2Dh; int 3; ret` with the service number in
+ * eax. */
 NTSTATUS DebugPrint(PSTRING Output, ULONG ComponentId, ULONG Level);
 ULONG DebugPrompt(PSTRING Output, PSTRING Input);
 NTSTATUS DebugService2(PVOID Argument1, PVOID Argument2, ULONG Service);

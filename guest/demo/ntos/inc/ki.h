@@ -39,13 +39,23 @@ NTSTATUS KiProtectionFaultStatus(PKTRAP_FRAME TrapFrame);
 ULONG_PTR KiSystemServiceStart(PKTRAP_FRAME TrapFrame);
 VOID FASTCALL KiSwapContext(PKTHREAD Old, PKTHREAD New);
 VOID KiStartSystemThread(VOID);
+/* What only one of them does is empty on the other. */
 #ifdef __i386__
 /** The shared page's pointers to ntdll's way into the kernel and back; ntdll is mapped. */
 VOID KiSetUserEntryPoints(VOID);
+static inline VOID KiSaveMachineRegisters(PKSPECIAL_REGISTERS Registers)
+{
+}
+static inline VOID KiRestoreMachineRegisters(const KSPECIAL_REGISTERS *Registers)
+{
+}
 #else
 static inline VOID KiSetUserEntryPoints(VOID)
 {
 }
+/** CR8, MXCSR and MSRs, for KiSaveProcessorControlState; the MSRs back, for its counterpart. */
+VOID KiSaveMachineRegisters(PKSPECIAL_REGISTERS Registers);
+VOID KiRestoreMachineRegisters(const KSPECIAL_REGISTERS *Registers);
 #endif
 NORETURN VOID KiReturnToUser(PKTRAP_FRAME TrapFrame);
 /** A frame that enters user mode at Start, called with two arguments on Stack (which is mapped in
@@ -62,13 +72,11 @@ VOID KiNoteFrozenIrql(PKTRAP_FRAME TrapFrame);
 ULONG_PTR KiDebugServiceArgument(const CONTEXT *Context, ULONG Number);
 VOID KiSetDebugServiceResult(PCONTEXT Context, ULONG Result);
 SIZE_T KiCopySafe(PVOID To, const VOID *From, SIZE_T Count);
-VOID KiSaveProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
-VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID RtlCaptureContext(PCONTEXT Context);
+/** Frames of a thread that has not run yet: a switch frame that leads to KiStartSystemThread. */
 VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartContext);
-VOID KiSwitchMachineState(PKTHREAD Old, PKTHREAD New);
-VOID KiLoadFloatingState(PKTHREAD Thread);
-NORETURN VOID KiIdleLoop(VOID);
+/** Ring 0 stack and TEB of the calling processor: those of the thread it runs next. */
+VOID KiSetThreadMachine(PKTHREAD Thread);
 
 /* --- ke/ ------------------------------------------------------------------------------------ */
 extern KSPIN_LOCK KiDispatcherLock;
@@ -103,6 +111,7 @@ BOOLEAN KiTimersDue(VOID);
 
 VOID KeInitializeThread(PKTHREAD Thread, PKPROCESS Process, PVOID StartRoutine, PVOID StartContext,
 			CHAR Priority);
+NORETURN VOID KiIdleLoop(VOID);
 VOID KiInitializeIdleThread(PKPRCB Prcb, PETHREAD Thread, PVOID StackTop, ULONG StackSize);
 VOID KeStartAllProcessors(VOID);
 VOID KiInitializeBootProcessor(VOID);
@@ -110,6 +119,9 @@ NORETURN VOID KiStartIdle(PVOID StackTop, VOID (*Routine)(VOID));
 VOID KiApplicationProcessorMain(PKPCR Pcr);
 /** Make every processor forget its translations. Not with interrupts off. */
 VOID KeFlushEntireTb(VOID);
+/** What a frozen CPU leaves for the debugger, and takes back. */
+VOID KiSaveProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
+VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID KiIpiWithExceptionFrame(PKTRAP_FRAME TrapFrame);
 

@@ -143,6 +143,59 @@ typedef struct _NT_TIB {
 #include "guest/demo/ntos/amd64/ntke_amd64.h"
 #endif
 
+/* The layer's header says where a processor finds its own (KPCR_SELF, KPCR_CURRENT_*) and what the
+ * fields are called that have another name on the other machine (KPCR_BLOCK, KPROCESS_ROOT). */
+static inline PKPCR KeGetPcr(VOID)
+{
+	PKPCR pcr;
+
+	__asm__ volatile("mov " KPCR_SELF ", %0" : "=r"(pcr));
+	return pcr;
+}
+
+static inline PKPRCB KeGetCurrentPrcb(VOID)
+{
+	PKPRCB prcb;
+
+	__asm__ volatile("mov " KPCR_CURRENT_PRCB ", %0" : "=r"(prcb));
+	return prcb;
+}
+
+static inline PKTHREAD KeGetCurrentThread(VOID)
+{
+	PKTHREAD thread;
+
+	__asm__ volatile("mov " KPCR_CURRENT_THREAD ", %0" : "=r"(thread));
+	return thread;
+}
+
+static inline ULONG KeGetCurrentProcessorNumber(VOID)
+{
+	return KeGetCurrentPrcb()->Number;
+}
+
+/** The block inside a PCR. */
+static inline PKPRCB KiPrcbOf(PKPCR pcr)
+{
+	return &pcr->KPCR_BLOCK;
+}
+
+static inline PKPCR KiPcrOf(PKPRCB prcb)
+{
+	return CONTAINING_RECORD(prcb, KPCR, KPCR_BLOCK);
+}
+
+/** Page tables of a process, as CR3 wants them. */
+static inline ULONG64 KiRootOf(const KPROCESS *process)
+{
+	return process->KPROCESS_ROOT;
+}
+
+static inline VOID KiSetRoot(PKPROCESS process, ULONG64 root)
+{
+	process->KPROCESS_ROOT = (ULONG_PTR)root;
+}
+
 extern PKPRCB KiProcessorBlock[MAXIMUM_PROCESSORS];
 extern UCHAR KeNumberProcessors; /* started ones; KiProcessorBlock[0..n) are valid */
 extern ULONG KeTimeIncrement;    /* 100 ns per clock tick */

@@ -110,10 +110,10 @@ static VOID fill_processor(KDDEBUGGER_DATA64 *d)
 
 static VOID fill_pcr_and_selectors(KDDEBUGGER_DATA64 *d)
 {
+	d->OffsetPcrContainedPrcb = FIELD_OFFSET(KPCR, KPCR_BLOCK);
 #ifdef __i386__
 	d->OffsetPcrSelfPcr = FIELD_OFFSET(KPCR, SelfPcr);
 	d->OffsetPcrCurrentPrcb = FIELD_OFFSET(KPCR, Prcb);
-	d->OffsetPcrContainedPrcb = FIELD_OFFSET(KPCR, PrcbData);
 	d->GdtR0Code = KGDT_R0_CODE;
 	d->GdtR0Data = KGDT_R0_DATA;
 	d->GdtR0Pcr = KGDT_R0_PCR;
@@ -124,7 +124,6 @@ static VOID fill_pcr_and_selectors(KDDEBUGGER_DATA64 *d)
 #else
 	d->OffsetPcrSelfPcr = FIELD_OFFSET(KPCR, Self);
 	d->OffsetPcrCurrentPrcb = FIELD_OFFSET(KPCR, CurrentPrcb);
-	d->OffsetPcrContainedPrcb = FIELD_OFFSET(KPCR, Prcb);
 	d->GdtR0Code = KGDT64_R0_CODE;
 	d->GdtR0Data = KGDT64_R0_DATA;
 	d->GdtR3Code = KGDT64_R3_CODE;

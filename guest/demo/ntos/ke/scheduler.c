@@ -118,6 +118,20 @@ static PKTHREAD take_ready(VOID)
 	return NULL;
 }
 
+static VOID save_floating(PKTHREAD thread)
+{
+	if (thread->StateSaveArea != NULL)
+		__asm__ volatile("fxsave %0" : "=m"(*thread->StateSaveArea));
+}
+
+/* Done by the thread itself, after KiSwapContext: that saves and restores xmm6-15 (x64) like any
+ * function, and must find the other thread's there. */
+static VOID load_floating(PKTHREAD thread)
+{
+	if (thread->StateSaveArea != NULL)
+		__asm__ volatile("fxrstor %0" : : "m"(*thread->StateSaveArea));
+}
+
 /**
  * Give the processor away. The caller holds the dispatcher lock and has put the current thread into
  * the state it leaves in (Waiting, Ready and queued, Terminated). Returns when it runs again, maybe
@@ -142,9 +156,12 @@ VOID KiSwapThread(VOID)
 	new->ContextSwitches++;
 	prcb->ContextSwitches++;
 	prcb->CurrentThread = new;
-	KiSwitchMachineState(old, new);
+	save_floating(old);
+	if (old->Process != new->Process)
+		KiWriteCr3((ULONG_PTR)KiRootOf(new->Process));
+	KiSetThreadMachine(new);
 	KiSwapContext(old, new);
-	KiLoadFloatingState(old); /* it is the current thread again */
+	load_floating(old); /* it is the current thread again */
 }
 
 /* The current thread's time is over, or a better one is ready. */
@@ -186,7 +203,7 @@ VOID KiDispatchInterrupt(PKTRAP_FRAME TrapFrame)
 /** First C code of a new thread: it comes out of KiSwapThread with the dispatcher lock held. */
 VOID KiThreadStartup(PVOID SystemRoutine, PKSTART_ROUTINE StartRoutine, PVOID StartContext)
 {
-	KiLoadFloatingState(KeGetCurrentThread());
+	load_floating(KeGetCurrentThread());
 	KxReleaseSpinLock(&KiDispatcherLock);
 	KeLowerIrql(PASSIVE_LEVEL);
 	KiEnableInterrupts();
@@ -213,6 +230,13 @@ VOID KeInitializeThread(PKTHREAD Thread, PKPROCESS Process, PVOID StartRoutine, 
 	Thread->StackBase = Thread->InitialStack;
 	Thread->StackLimit = Thread->StackAllocation;
 	KiInitializeThreadStack(Thread, StartRoutine, StartContext);
+}
+
+/** The idle thread of every processor: halted until an interrupt makes a thread ready. */
+NORETURN VOID KiIdleLoop(VOID)
+{
+	for (;;)
+		__asm__ volatile("sti; hlt" : : : "memory");
 }
 
 /** The thread a processor boots on. */

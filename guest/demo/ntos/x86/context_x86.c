@@ -3,9 +3,6 @@
 #include "guest/demo/ntos/inc/kd.h"
 #include "guest/demo/ntos/inc/ki.h"
 
-/* The bits of EFLAGS a context may set; IF is forced on for user mode. */
-#define EFLAGS_SETTABLE 0x00254DD5u
-
 /* --- the stack pointer of kernel-mode frames ------------------------------------------------- */
 
 static ULONG KiEspFromTrapFrame(const KTRAP_FRAME *tf)
@@ -132,66 +129,7 @@ VOID KeContextToKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame
 		restore_floating(c);
 }
 
-/* --- control registers ----------------------------------------------------------------------- */
-
-VOID KiSaveProcessorControlState(PKPROCESSOR_STATE State)
-{
-	PKSPECIAL_REGISTERS s = &State->SpecialRegisters;
-
-	s->Cr0 = KiReadCr0();
-	s->Cr2 = KiReadCr2();
-	s->Cr3 = KiReadCr3();
-	s->Cr4 = KiReadCr4();
-	s->KernelDr0 = KiReadDr0();
-	s->KernelDr1 = KiReadDr1();
-	s->KernelDr2 = KiReadDr2();
-	s->KernelDr3 = KiReadDr3();
-	s->KernelDr6 = KiReadDr6();
-	s->KernelDr7 = KiReadDr7();
-	KiWriteDr7(0x400); /* the debugger's own code must not hit them */
-	__asm__ volatile("sgdt %0" : "=m"(s->Gdtr.Limit));
-	__asm__ volatile("sidt %0" : "=m"(s->Idtr.Limit));
-	__asm__ volatile("str %0" : "=m"(s->Tr));
-	__asm__ volatile("sldt %0" : "=m"(s->Ldtr));
-}
-
-VOID KiRestoreProcessorControlState(PKPROCESSOR_STATE State)
-{
-	PKSPECIAL_REGISTERS s = &State->SpecialRegisters;
-
-	if (KiReadCr0() != s->Cr0)
-		KiWriteCr0(s->Cr0);
-	if (KiReadCr3() != s->Cr3)
-		KiWriteCr3(s->Cr3);
-	if (KiReadCr4() != s->Cr4)
-		KiWriteCr4(s->Cr4);
-	KiWriteCr2(s->Cr2);
-	KiWriteDr0(s->KernelDr0);
-	KiWriteDr1(s->KernelDr1);
-	KiWriteDr2(s->KernelDr2);
-	KiWriteDr3(s->KernelDr3);
-	KiWriteDr6(s->KernelDr6);
-	KiWriteDr7((s->KernelDr7 & 0xFFFF0FFF) | 0x400); /* last: from here they are live */
-}
-
-/** What a frozen CPU leaves for the debugger, and takes back. */
-VOID KiSaveProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
-{
-	PKPRCB prcb = KeGetCurrentPrcb();
-
-	KeContextFromKframes(TrapFrame, ExceptionFrame, &prcb->ProcessorState.ContextFrame);
-	KiSaveProcessorControlState(&prcb->ProcessorState);
-}
-
-VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
-{
-	PKPRCB prcb = KeGetCurrentPrcb();
-	KPROCESSOR_MODE mode = TRAP_IS_USER(TrapFrame) ? UserMode : KernelMode;
-
-	KeContextToKframes(TrapFrame, ExceptionFrame, &prcb->ProcessorState.ContextFrame,
-			   CONTEXT_RESTORED, mode);
-	KiRestoreProcessorControlState(&prcb->ProcessorState);
-}
+/* --- what the neutral kernel wants to know of frame and CONTEXT ------------------------------- */
 
 VOID KiNoteFrozenIrql(PKTRAP_FRAME TrapFrame)
 {
@@ -199,8 +137,6 @@ VOID KiNoteFrozenIrql(PKTRAP_FRAME TrapFrame)
 
 	prcb->DebuggerSavedIrql = prcb->InterruptedIrql;
 }
-
-/* --- what the neutral kernel wants to know of a CONTEXT --------------------------------------- */
 
 BOOLEAN KiIsTryFrameAbove(const KTRY_FRAME *Frame, const CONTEXT *Context, PVOID StackBase)
 {

@@ -31,7 +31,6 @@ struct start_frame {
 	ULONG Return; /* 0: the end of the stack */
 };
 
-/** Frames of a thread that has not run yet: a switch frame that leads to KiStartSystemThread. */
 VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartContext)
 {
 	PUCHAR top = (PUCHAR)Thread->InitialStack - KERNEL_STACK_TOP;
@@ -57,32 +56,14 @@ static VOID set_teb(PKPCR pcr, PVOID teb)
 	pcr->NtTib.Self = teb;
 }
 
-/** Address space, ring 0 stack and TEB from Old's to New's, FPU state out of the way. */
-VOID KiSwitchMachineState(PKTHREAD Old, PKTHREAD New)
+VOID KiSetThreadMachine(PKTHREAD Thread)
 {
 	PKPCR pcr = KeGetPcr();
 
-	if (Old->StateSaveArea != NULL)
-		__asm__ volatile("fxsave %0" : "=m"(*Old->StateSaveArea));
-	if (Old->Process != New->Process)
-		KiWriteCr3((ULONG)KiRootOf(New->Process));
-	pcr->TSS->Esp0 = (ULONG)(ULONG_PTR)New->InitialStack - KERNEL_STACK_TOP;
-	pcr->TSS->CR3 = (ULONG)KiRootOf(New->Process);
-	if (New->Teb != NULL)
-		set_teb(pcr, New->Teb);
-}
-
-VOID KiLoadFloatingState(PKTHREAD Thread)
-{
-	if (Thread->StateSaveArea != NULL)
-		__asm__ volatile("fxrstor %0" : : "m"(*Thread->StateSaveArea));
-}
-
-/** The idle thread of every processor: halted until an interrupt makes a thread ready. */
-NORETURN VOID KiIdleLoop(VOID)
-{
-	for (;;)
-		__asm__ volatile("sti; hlt" : : : "memory");
+	pcr->TSS->Esp0 = (ULONG)(ULONG_PTR)Thread->InitialStack - KERNEL_STACK_TOP;
+	pcr->TSS->CR3 = (ULONG)KiRootOf(Thread->Process);
+	if (Thread->Teb != NULL)
+		set_teb(pcr, Thread->Teb);
 }
 
 /* --- user mode -------------------------------------------------------------------------------- */

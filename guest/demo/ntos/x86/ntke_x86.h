@@ -200,59 +200,12 @@ ASSERT_OFFSET(KPCR, MajorVersion, 0x44);
 ASSERT_OFFSET(KPCR, Number, 0x51);
 ASSERT_OFFSET(KPCR, PrcbData, 0x120);
 
-static inline PKPCR KeGetPcr(VOID)
-{
-	PKPCR pcr;
-
-	__asm__ volatile("movl %%fs:0x1C, %0" : "=r"(pcr));
-	return pcr;
-}
-
-static inline PKPRCB KeGetCurrentPrcb(VOID)
-{
-	PKPRCB prcb;
-
-	__asm__ volatile("movl %%fs:0x20, %0" : "=r"(prcb));
-	return prcb;
-}
-
-static inline PKTHREAD KeGetCurrentThread(VOID)
-{
-	PKTHREAD thread;
-
-	__asm__ volatile("movl %%fs:0x124, %0" : "=r"(thread));
-	return thread;
-}
-
-static inline ULONG KeGetCurrentProcessorNumber(VOID)
-{
-	ULONG number;
-
-	__asm__ volatile("movzbl %%fs:0x51, %0" : "=r"(number));
-	return number;
-}
-
-/** The block inside a PCR. */
-static inline PKPRCB KiPrcbOf(PKPCR pcr)
-{
-	return &pcr->PrcbData;
-}
-
-static inline PKPCR KiPcrOf(PKPRCB prcb)
-{
-	return CONTAINING_RECORD(prcb, KPCR, PrcbData);
-}
-
-/** Page tables of a process, as CR3 wants them. */
-static inline ULONG64 KiRootOf(const KPROCESS *process)
-{
-	return process->DirectoryTableBase[0];
-}
-
-static inline VOID KiSetRoot(PKPROCESS process, ULONG64 root)
-{
-	process->DirectoryTableBase[0] = (ULONG)root;
-}
+/* For the accessors of ntke.h. */
+#define KPCR_SELF           "%%fs:0x1C"
+#define KPCR_CURRENT_PRCB   "%%fs:0x20"
+#define KPCR_CURRENT_THREAD "%%fs:0x124"
+#define KPCR_BLOCK          PrcbData
+#define KPROCESS_ROOT       DirectoryTableBase[0]
 
 #define KiInitialPCR (*(PKPCR)0xFFDFF000) /* KSEG_BOOT_PCR, as on every early NT */
 

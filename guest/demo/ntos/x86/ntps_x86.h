@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Executive process and thread, PEB and TEB of Windows Server 2003 SP1 x86. Included by ntps.h. */
+/* Executive process and thread of Windows Server 2003 SP1 x86. Included by ntps.h. */
 #ifndef KD_DEMO_NTPS_X86_H
 #define KD_DEMO_NTPS_X86_H
 
@@ -70,46 +70,5 @@ ASSERT_OFFSET(ETHREAD, Cid, 0x1E4);
 ASSERT_OFFSET(ETHREAD, IrpList, 0x208);
 ASSERT_OFFSET(ETHREAD, StartAddress, 0x220);
 ASSERT_OFFSET(ETHREAD, ThreadListEntry, 0x224);
-
-typedef struct _PEB {
-	UCHAR InheritedAddressSpace;
-	UCHAR ReadImageFileExecOptions;
-	UCHAR BeingDebugged;
-	UCHAR BitField;
-	PVOID Mutant;
-	PVOID ImageBaseAddress;
-	PPEB_LDR_DATA Ldr;
-	PRTL_USER_PROCESS_PARAMETERS ProcessParameters;
-	PVOID SubSystemData;
-	PVOID ProcessHeap;
-	UCHAR Reserved01C[0x64 - 0x1C];
-	ULONG NumberOfProcessors;
-	ULONG NtGlobalFlag;
-	UCHAR Reserved06C[0xA4 - 0x6C];
-	ULONG OSMajorVersion;
-	ULONG OSMinorVersion;
-	USHORT OSBuildNumber;
-	USHORT OSCSDVersion;
-	ULONG OSPlatformId;
-	UCHAR Reserved0B4[0x230 - 0xB4];
-} PEB, *PPEB;
-ASSERT_OFFSET(PEB, ImageBaseAddress, 0x08);
-ASSERT_OFFSET(PEB, Ldr, 0x0C);
-ASSERT_OFFSET(PEB, ProcessParameters, 0x10);
-ASSERT_OFFSET(PEB, OSMajorVersion, 0xA4);
-
-typedef struct _TEB {
-	NT_TIB NtTib;
-	PVOID EnvironmentPointer;
-	CLIENT_ID ClientId;
-	PVOID ActiveRpcHandle;
-	PVOID ThreadLocalStoragePointer;
-	PPEB ProcessEnvironmentBlock;
-	ULONG LastErrorValue;
-	ULONG CountOfOwnedCriticalSections;
-	UCHAR Reserved03C[0xFBC - 0x3C];
-} TEB, *PTEB;
-ASSERT_OFFSET(TEB, ClientId, 0x20);
-ASSERT_OFFSET(TEB, ProcessEnvironmentBlock, 0x30);
 
 #endif

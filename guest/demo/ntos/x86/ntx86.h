@@ -7,11 +7,7 @@
 #ifndef KD_DEMO_NTX86_H
 #define KD_DEMO_NTX86_H
 
-#include "guest/common/nt_base.h"
-
-#define PAGE_SIZE       0x1000u
-#define PAGE_SHIFT      12
-#define LARGE_PAGE_SIZE 0x200000u /* what the pool grows by; made of small pages here */
+#include "guest/demo/ntos/inc/ntcpu.h"
 
 /* Selectors of every NT x86; the GDT is in ntos/x86/descriptors_x86.c. */
 #define KGDT_R0_CODE 0x08
@@ -23,39 +19,9 @@
 #define KGDT_R3_TEB  0x38
 #define KGDT_DF_TSS  0x50
 #define KGDT_NMI_TSS 0x58
-#define RPL_MASK     3
-
-typedef struct __attribute__((aligned(16))) _M128A {
-	ULONGLONG Low;
-	LONGLONG High;
-} M128A, *PM128A;
-
-typedef struct __attribute__((aligned(16))) _XSAVE_FORMAT {
-	USHORT ControlWord;
-	USHORT StatusWord;
-	UCHAR TagWord;
-	UCHAR Reserved1;
-	USHORT ErrorOpcode;
-	ULONG ErrorOffset;
-	USHORT ErrorSelector;
-	USHORT Reserved2;
-	ULONG DataOffset;
-	USHORT DataSelector;
-	USHORT Reserved3;
-	ULONG MxCsr;
-	ULONG MxCsr_Mask;
-	M128A FloatRegisters[8];
-	M128A XmmRegisters[8];
-	UCHAR Reserved4[224];
-} XSAVE_FORMAT, *PXSAVE_FORMAT;
-C_ASSERT(sizeof(XSAVE_FORMAT) == 0x200);
 
 #define CONTEXT_i386               0x00010000u
-#define CONTEXT_CONTROL            (CONTEXT_i386 | 0x01u)
-#define CONTEXT_INTEGER            (CONTEXT_i386 | 0x02u)
-#define CONTEXT_SEGMENTS           (CONTEXT_i386 | 0x04u)
-#define CONTEXT_FLOATING_POINT     (CONTEXT_i386 | 0x08u)
-#define CONTEXT_DEBUG_REGISTERS    (CONTEXT_i386 | 0x10u)
+#define CONTEXT_MACHINE            CONTEXT_i386
 #define CONTEXT_EXTENDED_REGISTERS (CONTEXT_i386 | 0x20u)
 #define CONTEXT_FULL               (CONTEXT_i386 | 0x07u)
 #define CONTEXT_ALL                (CONTEXT_i386 | 0x3Fu)
@@ -203,7 +169,6 @@ typedef struct _KEXCEPTION_FRAME KEXCEPTION_FRAME, *PKEXCEPTION_FRAME;
 /* What the neutral part of the kernel says for both processors. */
 #define CONTEXT_PC(context) ((context)->Eip)
 #define TRAP_PC(frame)      ((frame)->Eip)
-#define TRAP_IS_USER(frame) (((frame)->SegCs & RPL_MASK) != 0)
 #define TRAP_ERROR(frame)   ((frame)->ErrCode)
 #define TRAP_SERVICE(frame) ((frame)->Eax)
 #define NT_MACHINE_NAME     "x86"
@@ -277,95 +242,11 @@ ASSERT_OFFSET(KTSS, CR3, 0x1C);
 ASSERT_OFFSET(KTSS, Eip, 0x20);
 ASSERT_OFFSET(KTSS, Ebp, 0x3C);
 
-/* One entry without PAE; with PAE they have 64 bits, as on x64. */
-typedef struct _MMPTE_HARDWARE {
-	ULONG Valid : 1;
-	ULONG Write : 1;
-	ULONG Owner : 1;
-	ULONG WriteThrough : 1;
-	ULONG CacheDisable : 1;
-	ULONG Accessed : 1;
-	ULONG Dirty : 1;
-	ULONG LargePage : 1;
-	ULONG Global : 1;
-	ULONG CopyOnWrite : 1;
-	ULONG Prototype : 1;
-	ULONG Reserved : 1;
-	ULONG PageFrameNumber : 20;
-} MMPTE_HARDWARE, *PMMPTE_HARDWARE;
+#define CR4_PSE 0x10u
+#define CR4_PAE 0x20u
 
-typedef struct _MMPTE {
-	union {
-		ULONG Long;
-		MMPTE_HARDWARE Hard;
-	} u;
-} MMPTE, *PMMPTE;
-C_ASSERT(sizeof(MMPTE) == 4);
-
-/* clang-format off */
-#define EFLAGS_TF 0x100u
-#define EFLAGS_IF 0x200u
-#define CR4_PSE   0x10u
-#define CR4_PAE   0x20u
-
-#define MSR_EFER         0xC0000080u
 #define MSR_SYSENTER_CS  0x174u
 #define MSR_SYSENTER_ESP 0x175u
 #define MSR_SYSENTER_EIP 0x176u
-#define MSR_APIC_BASE    0x1Bu
-
-static inline UCHAR __inbyte(USHORT port)
-{ UCHAR v; __asm__ volatile("inb %w1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline USHORT __inword(USHORT port)
-{ USHORT v; __asm__ volatile("inw %w1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline ULONG __indword(USHORT port)
-{ ULONG v; __asm__ volatile("inl %w1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline VOID __outbyte(USHORT port, UCHAR v)
-{ __asm__ volatile("outb %0, %w1" : : "a"(v), "Nd"(port)); }
-static inline VOID __outword(USHORT port, USHORT v)
-{ __asm__ volatile("outw %0, %w1" : : "a"(v), "Nd"(port)); }
-static inline VOID __outdword(USHORT port, ULONG v)
-{ __asm__ volatile("outl %0, %w1" : : "a"(v), "Nd"(port)); }
-
-static inline ULONG64 KiReadMsr(ULONG msr)
-{ ULONG lo, hi; __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr)); return (ULONG64)hi << 32 | lo; }
-static inline VOID KiWriteMsr(ULONG msr, ULONG64 v)
-{ __asm__ volatile("wrmsr" : : "c"(msr), "a"((ULONG)v), "d"((ULONG)(v >> 32)) : "memory"); }
-static inline ULONG64 KiReadTsc(VOID)
-{ ULONG lo, hi; __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi)); return (ULONG64)hi << 32 | lo; }
-
-#define KI_REGISTER(name, reg)                                                          \
-	static inline ULONG KiRead##name(VOID)                                          \
-	{ ULONG v; __asm__ volatile("mov %%" reg ", %0" : "=r"(v)); return v; }         \
-	static inline VOID KiWrite##name(ULONG v)                                       \
-	{ __asm__ volatile("mov %0, %%" reg : : "r"(v) : "memory"); }
-KI_REGISTER(Cr0, "cr0") KI_REGISTER(Cr2, "cr2") KI_REGISTER(Cr3, "cr3") KI_REGISTER(Cr4, "cr4")
-KI_REGISTER(Dr0, "dr0") KI_REGISTER(Dr1, "dr1") KI_REGISTER(Dr2, "dr2")
-KI_REGISTER(Dr3, "dr3") KI_REGISTER(Dr6, "dr6") KI_REGISTER(Dr7, "dr7")
-#undef KI_REGISTER
-
-static inline ULONG KiReadFlags(VOID)
-{ ULONG v; __asm__ volatile("pushfl; popl %0" : "=r"(v) : : "memory"); return v; }
-static inline VOID KiInvalidatePage(PVOID va)
-{ __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory"); }
-static inline VOID KiEnableInterrupts(VOID)  { __asm__ volatile("sti" : : : "memory"); }
-static inline VOID KiDisableInterrupts(VOID) { __asm__ volatile("cli" : : : "memory"); }
-static inline VOID KiPause(VOID)             { __asm__ volatile("pause" : : : "memory"); }
-/* clang-format on */
-
-/** Disable interrupts; true if they were enabled. */
-static inline BOOLEAN KeDisableInterrupts(VOID)
-{
-	ULONG flags = KiReadFlags();
-
-	KiDisableInterrupts();
-	return (flags & EFLAGS_IF) != 0;
-}
-
-static inline VOID KeRestoreInterrupts(BOOLEAN enabled)
-{
-	if (enabled)
-		KiEnableInterrupts();
-}
 
 #endif

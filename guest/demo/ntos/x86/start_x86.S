@@ -12,7 +12,7 @@ FUNCTION _KiSystemStartup@4
 	call _KiInitializeKernel@4
 	int3
 
-/* KiApplicationProcessorStart(KPCR *), from the HAL's stub: interrupts off, its idle stack. */
+/* KiApplicationProcessorStart(KPCR *), from the HAL's trampoline: interrupts off, its idle stack. */
 FUNCTION _KiApplicationProcessorStart@4
 	push %ebp
 	mov %esp, %ebp

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Copied to physical 0x1000 and entered there in real mode with cs:ip = 0100:0000. The first eight
- * bytes and the fields at 0x70 and 0xA0 are those of NT's low stub. A processor in the stub takes its
- * stack and zeroes the field: that tells the starter it is alive.
+ * bytes and the fields at 0x70 and 0xA0 are those of NT's low stub. A processor in here takes its stack
+ * and zeroes the field: that tells the starter it is alive.
  */
 	.set BASE, 0x1000
 	.set LM_TARGET, 0x70
@@ -11,20 +11,20 @@
 	.set ARGUMENT_FIELD, 0xB8
 
 	.section .rdata, "dr"
-	.globl HalpStubStart
-HalpStubStart:
+	.globl HalpTrampolineStart
+HalpTrampolineStart:
 	.code16
 	.byte 0xE9			/* jmp 0x680: E9 7D 06 */
 	.word 0x680 - 3
 	.byte 0, 1, 0, 0, 0
 	.org 0x600
-stub_gdt:
+trampoline_gdt:
 	.quad 0
 	.quad 0x00CF9B000000FFFF	/* 0x08: 32-bit code */
 	.quad 0x00209B0000000000	/* 0x10: 64-bit code */
 	.quad 0x00CF93000000FFFF	/* 0x18: data */
-stub_gdtr:
-	.word . - stub_gdt - 1
+trampoline_gdtr:
+	.word . - trampoline_gdt - 1
 	.long BASE + 0x600
 
 	.org 0x680
@@ -60,5 +60,5 @@ stub_gdtr:
 	xor %ebp, %ebp
 	push %rbp
 	jmp *%rdx
-	.globl HalpStubEnd
-HalpStubEnd:
+	.globl HalpTrampolineEnd
+HalpTrampolineEnd:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copied to physical 0x1000 and entered there in real mode with cs:ip = 0100:0000. A processor in the
- * stub takes its stack and zeroes the field: that tells the starter it is alive.
+ * Copied to physical 0x1000 and entered there in real mode with cs:ip = 0100:0000. A processor in here
+ * takes its stack and zeroes the field: that tells the starter it is alive.
  */
 	.set BASE, 0x1000
 	.set ENTRY_FIELD, 0x70
@@ -12,8 +12,8 @@
 	.set ARGUMENT_FIELD, 0x84
 
 	.section .rdata, "dr"
-	.globl _HalpStubStart
-_HalpStubStart:
+	.globl _HalpTrampolineStart
+_HalpTrampolineStart:
 	.code16
 	.byte 0xE9
 	.word 0x180 - 3
@@ -21,7 +21,7 @@ _HalpStubStart:
 	.quad 0
 	.quad 0x00CF9B000000FFFF	/* 0x08: code */
 	.quad 0x00CF93000000FFFF	/* 0x10: data */
-stub_gdtr:				/* 0x118 */
+trampoline_gdtr:				/* 0x118 */
 	.word 23
 	.long BASE + 0x100
 
@@ -59,5 +59,5 @@ stub_gdtr:				/* 0x118 */
 	push %ecx
 	push %ebp
 	jmp *%edx
-	.globl _HalpStubEnd
-_HalpStubEnd:
+	.globl _HalpTrampolineEnd
+_HalpTrampolineEnd:
