@@ -243,6 +243,7 @@ static void send_break(struct kd_session *s, uint64_t now)
 	struct kd__wire *w = s->wire;
 
 	w->break_served = false;
+	w->break_repeats += w->break_outstanding;
 	kd_carrier_break_in(w->carrier);
 	w->break_sent = now;
 	w->break_outstanding = true;
@@ -536,8 +537,15 @@ bool kd__wire_break_outstanding(const struct kd_session *s)
 
 void kd__wire_break_seen(struct kd_session *s)
 {
-	s->wire->break_outstanding = s->wire->break_served = false;
-	s->wire->initial_break_done = true;
+	struct kd__wire *w = s->wire;
+
+	if (w->break_outstanding)
+		w->breaks_to_come = w->break_repeats;
+	else if (w->breaks_to_come)
+		w->breaks_to_come--;
+	w->break_repeats = 0;
+	w->break_outstanding = w->break_served = false;
+	w->initial_break_done = true;
 }
 
 void kd__wire_forget_break(struct kd_session *s)
@@ -556,8 +564,9 @@ bool kd__wire_break_was_served(const struct kd_session *s)
 {
 	const struct kd__wire *w = s->wire;
 
-	return w->break_outstanding && w->break_served && !atomic_load(&s->break_wanted) &&
-	       kd_now_ns() - w->break_sent < break_forgotten;
+	return ((w->break_outstanding && w->break_served) ||
+		(!w->break_outstanding && w->breaks_to_come)) &&
+	       !atomic_load(&s->break_wanted) && kd_now_ns() - w->break_sent < break_forgotten;
 }
 
 bool kd__wire_needs_reset(const struct kd_session *s)

@@ -47,8 +47,8 @@ bool kd__wire_break_outstanding(const struct kd_session *s);
 void kd__wire_break_seen(struct kd_session *s);
 /* The user gets a stop: who asked for one has it. */
 void kd__wire_stop_given(struct kd_session *s);
-/* The break-in that stops the target now was asked for before the last stop: the user has had it.
- */
+/* The break-in that stops the target now was asked for before the last stop, or is one that we
+ * repeated: the user has had it. */
 bool kd__wire_break_was_served(const struct kd_session *s);
 void kd__wire_cancel(struct kd_session *s);
 bool kd__wire_take_cancel(struct kd_session *s);

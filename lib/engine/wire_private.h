@@ -53,6 +53,8 @@ struct kd__wire {
 	uint64_t opened, next_probe, break_sent, request_limit;
 	bool break_outstanding, initial_break_done;
 	bool break_served;             /* another stop came first and was given to the user */
+	unsigned break_repeats;        /* sent again before the target answered */
+	unsigned breaks_to_come;       /* of these: a slow target may yet stop for each */
 	unsigned probes, probe_resets; /* since nobody was heard */
 	bool recording_failed;         /* and it was said */
 	uint8_t noise[KD__NOISE_KEPT];

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import sys
 import time
 
@@ -149,6 +150,40 @@ def test_pause():
             kd.process.stdin.close()
             check(kd.wait_end() == 0, kd.errors)
         monitor.close()
+
+
+def test_slow_break():
+    """A VM that is paused while it is asked to stop, again and again: it stops once for all of it"""
+    with Folder() as folder, Guest(folder, "--smp", "1") as guest:
+        monitor = Monitor(guest.qmp)
+        with Kd(folder, [*guest.arguments, "-b", "--session", "slow"]) as kd, \
+                socket.socket(socket.AF_UNIX) as client:
+            kd.wait_text("g lets")
+            client.connect(str(folder.path / "runtime" / "openkd" / "slow.sock"))
+            kd.send("g")
+            wait_for("it to run", lambda: "running" in ask(client, "status"))
+            monitor.ask("stop")
+            ask(client, "break")
+            time.sleep(3.5)  # asked again at 1.5 and 3 s
+            monitor.ask("cont")
+            kd.wait_text("(?s)first chance.*first chance")
+            kd.send("g; .echo stopped again")
+            time.sleep(1.5)
+            kd._read(0.2)
+            check("stopped again" not in kd.text, kd.text)
+            ask(client, "break")
+            kd.wait_text("stopped again")
+        monitor.close()
+
+
+def ask(client, operation):
+    """An answer of the session's socket, events before it included."""
+    client.sendall(json.dumps({"id": 1, "op": operation}).encode() + b"\n")
+    client.settimeout(10)
+    text = ""
+    while '"id"' not in text or not text.endswith("\n"):
+        text += client.recv(65536).decode()
+    return text
 
 
 def test_no_pdb():
