@@ -327,6 +327,12 @@ static void on_signal(void *context, int fd, short events)
 		console_leave(c, 128 + signals_ending());
 }
 
+/* Now, or before it was lost: Ctrl-C means the target, no longer us. */
+static bool was_reached(const struct console *c)
+{
+	return c->is_connected || c->lost_since_ns;
+}
+
 /* Ctrl-C while nothing of ours runs. */
 static void on_idle_interrupt(struct console *c)
 {
@@ -335,7 +341,7 @@ static void on_idle_interrupt(struct console *c)
 	if (!n)
 		return;
 	kd_session_cancel_clear(c->session);
-	if (c->is_batch || !c->is_connected)
+	if (c->is_batch || !was_reached(c))
 		console_leave(c, EXIT_INTERRUPTED);
 	else if (c->is_stopped)
 		input_drop_line(c->input);
@@ -347,7 +353,7 @@ static enum doing what_we_do(const struct console *c)
 {
 	if (c->is_stopped)
 		return DOING_PROMPT;
-	return c->is_connected ? DOING_RUN : DOING_CONNECT;
+	return was_reached(c) ? DOING_RUN : DOING_CONNECT;
 }
 
 /* --- one round --- */

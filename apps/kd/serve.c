@@ -254,6 +254,13 @@ static void op_break(struct server *s, struct client *cl, json_t *request, json_
 	send_answer(s, cl, answer(id, NULL));
 }
 
+static void op_rejoin(struct server *s, struct client *cl, json_t *request, json_t *id)
+{
+	(void)request;
+	kd_session_rejoin(s->con->session);
+	send_answer(s, cl, answer(id, NULL));
+}
+
 static void op_run(struct server *s, struct client *cl, json_t *request, json_t *id)
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
@@ -286,7 +293,7 @@ static const struct {
 	void (*run)(struct server *s, struct client *cl, json_t *request, json_t *id);
 } operations[] = {
 	{ "ping", op_ping },   { "status", op_status }, { "subscribe", op_subscribe },
-	{ "break", op_break }, { "run", op_run },
+	{ "break", op_break }, { "rejoin", op_rejoin }, { "run", op_run },
 };
 
 static void on_request(struct server *s, struct client *cl, const char *line)
@@ -301,7 +308,8 @@ static void on_request(struct server *s, struct client *cl, const char *line)
 	if (!json_is_object(request))
 		send_answer(s, cl, answer(NULL, "a line is one JSON object"));
 	else if (!op || i == APP_ARRAY_LEN(operations))
-		send_answer(s, cl, answer(id, "\"op\" is ping, status, subscribe, break or run"));
+		send_answer(s, cl,
+			    answer(id, "\"op\" is ping, status, subscribe, break, rejoin or run"));
 	else
 		operations[i].run(s, cl, request, id);
 	json_decref(request);

@@ -116,6 +116,15 @@ void kd_session_describe(const struct kd_session *session, char *text, size_t si
 /** Stop a running target: send a break-in. Async-signal-safe, any thread. */
 void kd_session_break_in(struct kd_session *session);
 
+/**
+ * The machine went back to a snapshot, or was otherwise put somewhere else from outside: stop it
+ * for a moment, forget what was known of it, set the breakpoints again and, if the session let it
+ * run, let it run. Where it stood stopped in the snapshot, or the session had it stopped, a stop
+ * follows. Done by the next kd_session_wait(). Over the ring it is noticed without this.
+ * Async-signal-safe, any thread.
+ */
+void kd_session_rejoin(struct kd_session *session);
+
 /** Make the current or next blocking call return KD_E_CANCELLED. Async-signal-safe, any thread. */
 void kd_session_cancel(struct kd_session *session);
 

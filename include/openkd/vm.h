@@ -188,7 +188,7 @@ enum kd_status kd_vm_snapshots(const struct kd_vm *vm, void (*fn)(void *ctx, con
  *
  * @return KD_OK: it was told; KD_E_NOT_CONNECTED: no session of OpenKD holds this VM;
  *         KD_E_CLOSED, KD_E_TIMEOUT: the session did not answer.
- * @blocks up to a second
+ * @blocks up to five seconds
  */
 enum kd_status kd_vm_break_in(const struct kd_vm *vm, struct kd_error *err);
 

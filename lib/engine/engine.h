@@ -65,7 +65,7 @@ struct kd_session {
 	struct kd_session_counters counters;
 
 	/* Set by other threads and signal handlers, as long as the session lives. */
-	atomic_bool break_wanted, cancel_wanted;
+	atomic_bool break_wanted, cancel_wanted, rejoin_wanted;
 	struct kd_cancel wake; /* ends a wait; the flags tell why */
 
 	struct kd__wire *wire;

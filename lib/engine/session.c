@@ -273,6 +273,11 @@ KD_EXPORT void kd_session_break_in(struct kd_session *s)
 	kd__wire_break_in(s);
 }
 
+KD_EXPORT void kd_session_rejoin(struct kd_session *s)
+{
+	kd__wire_rejoin(s);
+}
+
 KD_EXPORT void kd_session_cancel(struct kd_session *s)
 {
 	kd__wire_cancel(s);

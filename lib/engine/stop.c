@@ -325,6 +325,7 @@ static enum kd_status go_on(struct kd_session *s, struct kd_error *err)
 static enum kd_status handle(struct kd_session *s, const struct kd_state_change *change,
 			     bool is_new, struct kd_error *err)
 {
+	bool is_rejoining = kd__wire_is_rejoining(s);
 	enum decision decision = decide(s, change, err);
 	enum kd_status status;
 
@@ -332,6 +333,10 @@ static enum kd_status handle(struct kd_session *s, const struct kd_state_change 
 		return KD_OK;
 	if (is_new)
 		decision = on_attach(s, decision);
+	if (s->stop.reason != KD_STOP_MODULE)
+		kd__wire_rejoined(s);
+	if (is_rejoining && s->stop.reason == KD_STOP_BREAK_IN)
+		decision = GO_ON; /* our own: nobody else asked for it */
 	if (decision == GO_ON) {
 		status = go_on(s, err);
 		if (status == KD_OK || is_about_link(status))

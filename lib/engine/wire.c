@@ -272,7 +272,9 @@ static bool may_probe_by_reset(const struct kd_session *s, bool want_break)
 static void probe(struct kd_session *s, uint64_t now)
 {
 	struct kd__wire *w = s->wire;
-	bool want_break = s->options.initial_break && !w->initial_break_done && may_break(s);
+	bool want_break = (w->is_rejoining ||
+			   (s->options.initial_break && !w->initial_break_done)) &&
+			  may_break(s);
 
 	if (now < w->next_probe)
 		return;
@@ -367,6 +369,45 @@ static enum kd_status on_reconnected(struct kd_session *s)
 	return KD_OK;
 }
 
+/*
+ * The target is there, but not where we left it: a snapshot was taken back, or it ran on without
+ * us. Its breakpoints and ours are no longer the same. It is stopped for a moment, and goes on if
+ * it ran before.
+ */
+static void rejoin(struct kd_session *s)
+{
+	if (s->state == KD_SESSION_DISCONNECTED || s->wire->is_leaving)
+		return;
+	if (s->state == KD_SESSION_STOPPED)
+		atomic_store(&s->break_wanted, true);
+	else
+		s->wire->is_rejoining = true;
+	start_over(s);
+	s->wire->heard = true;
+	s->wire->reconnected = true;
+}
+
+static enum kd_status on_anew(struct kd_session *s)
+{
+	bool went_back = s->wire->carrier->went_back;
+
+	s->wire->carrier->went_back = false;
+	if (!went_back)
+		return on_reconnected(s);
+	rejoin(s);
+	return KD_OK;
+}
+
+/* The road that notices by itself needs nobody to tell it. */
+static void heed_rejoin(struct kd_session *s)
+{
+	if (!atomic_exchange(&s->rejoin_wanted, false) ||
+	    kd_carrier_notices_reverts(s->wire->carrier))
+		return;
+	kd__events_notice(s, "the target went back to a snapshot");
+	rejoin(s);
+}
+
 /* A recording that ends early (the disk is full) is said once; the session goes on. */
 static void note_recording(struct kd_session *s)
 {
@@ -437,6 +478,7 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 	}
 	if (is_outrun(w, deadline))
 		return kd_error_set(err, KD_E_TIMEOUT, 0, "the target talks without an end");
+	heed_rejoin(s);
 	speak(s, kd_now_ns());
 	note_recording(s);
 	mine = next_deadline(s, deadline);
@@ -448,7 +490,7 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 		kd_cancel_clear(&s->wake); /* somebody wants something: the flags tell what */
 		return KD_OK;
 	case KD_E_CLOSED: return on_closed(s);
-	case KD_E_RESET: return on_reconnected(s);
+	case KD_E_RESET: return on_anew(s);
 	case KD_E_TIMEOUT:
 		if (mine < deadline)
 			return KD_OK;
@@ -504,6 +546,23 @@ void kd__wire_break_in(struct kd_session *s)
 {
 	atomic_store(&s->break_wanted, true);
 	kd_cancel_trigger(&s->wake);
+}
+
+void kd__wire_rejoin(struct kd_session *s)
+{
+	atomic_store(&s->rejoin_wanted, true);
+	kd_cancel_trigger(&s->wake);
+}
+
+bool kd__wire_is_rejoining(const struct kd_session *s)
+{
+	return s->wire->is_rejoining && s->wire->break_outstanding &&
+	       !atomic_load(&s->break_wanted);
+}
+
+void kd__wire_rejoined(struct kd_session *s)
+{
+	s->wire->is_rejoining = false;
 }
 
 void kd__wire_cancel(struct kd_session *s)

@@ -40,6 +40,11 @@ enum kd_status kd__wire_answer(struct kd_session *s, const char *text, size_t si
 			       struct kd_error *err);
 
 void kd__wire_break_in(struct kd_session *s); /* async-signal-safe: only asks for it */
+/* Async-signal-safe: the target went back to a snapshot, see kd_session_rejoin(). */
+void kd__wire_rejoin(struct kd_session *s);
+/* The stop that we asked for to see to the breakpoints of a target that runs may be this one. */
+bool kd__wire_is_rejoining(const struct kd_session *s);
+void kd__wire_rejoined(struct kd_session *s);
 /* The target is stopped: whoever wanted that before has it. */
 void kd__wire_forget_break(struct kd_session *s);
 /* A break-in byte went out and the stop it causes has not been seen yet. */

@@ -54,6 +54,7 @@ struct kd__wire {
 	bool break_outstanding, initial_break_done;
 	bool break_served;             /* another stop came first and was given to the user */
 	unsigned break_repeats;        /* sent again before the target answered */
+	bool is_rejoining;             /* stop the target, see to the breakpoints, let it run on */
 	unsigned breaks_to_come;       /* of these: a slow target may yet stop for each */
 	unsigned probes, probe_resets; /* since nobody was heard */
 	bool recording_failed;         /* and it was said */

@@ -21,6 +21,7 @@ enum { READ_SIZE = 16 << 10, LINE_SIZE = 64 << 10 };
 #define MONITOR_SOCKET "kdmon.sock"
 #define STATUS_REQUEST "{\"id\":1,\"op\":\"status\"}\n"
 #define BREAK_REQUEST  "{\"id\":1,\"op\":\"break\"}\n"
+#define REJOIN_REQUEST "{\"id\":1,\"op\":\"rejoin\"}\n"
 
 struct asked {
 	int fd; /* -1: through with it */
@@ -195,7 +196,8 @@ enum kd_status kd__sessions_ask(uint64_t deadline, struct kd__session_found **li
 	return KD_OK;
 }
 
-enum kd_status kd__session_break_in(const char *path, uint64_t deadline, struct kd_error *err)
+static enum kd_status tell(const char *path, const char *request, uint64_t deadline,
+			   struct kd_error *err)
 {
 	struct kd_error why;
 	char bytes[4096];
@@ -203,7 +205,7 @@ enum kd_status kd__session_break_in(const char *path, uint64_t deadline, struct 
 	int fd = connect_to(path);
 	enum kd_status s = KD_OK;
 
-	if (fd < 0 || !write_text(fd, BREAK_REQUEST)) {
+	if (fd < 0 || !write_text(fd, request)) {
 		if (fd >= 0)
 			close(fd);
 		return kd_error_set(err, KD_E_CLOSED, 0, "%s: nobody answers there any more", path);
@@ -224,4 +226,14 @@ enum kd_status kd__session_break_in(const char *path, uint64_t deadline, struct 
 	return s == KD_OK ? KD_OK
 			  : kd_error_set(err, s, 0, "%s: the session does not answer: is it busy?",
 					 path);
+}
+
+enum kd_status kd__session_break_in(const char *path, uint64_t deadline, struct kd_error *err)
+{
+	return tell(path, BREAK_REQUEST, deadline, err);
+}
+
+enum kd_status kd__session_rejoin(const char *path, uint64_t deadline, struct kd_error *err)
+{
+	return tell(path, REJOIN_REQUEST, deadline, err);
 }

@@ -21,5 +21,7 @@ enum kd_status kd__sessions_ask(uint64_t deadline, struct kd__session_found **li
 
 /* Break in by way of the session at `path`: as kd_vm_break_in(). */
 enum kd_status kd__session_break_in(const char *path, uint64_t deadline, struct kd_error *err);
+/* Tell it that its VM went back to a snapshot: as kd_session_rejoin(). */
+enum kd_status kd__session_rejoin(const char *path, uint64_t deadline, struct kd_error *err);
 
 #endif

@@ -20,7 +20,8 @@ enum {
 	LIST_MS = 2000,
 	ACTION_MS = 60000,
 	SESSIONS_MS = 60, /* one that is in the middle of a command answers later */
-	BREAK_MS = 1000,
+	BREAK_MS = 5000, /* it may be busy */
+	REJOIN_MS = 15000, /* it may wait for an answer of the target that was */
 	CONNECTIONS_MAX = 32,
 	PROBLEMS_MAX = CONNECTIONS_MAX,
 	THREADS_MAX = 8,
@@ -605,13 +606,17 @@ KD_EXPORT enum kd_status kd_vm_do(const struct kd_vm *vm, enum kd_vm_action acti
 {
 	const struct entry *e = (const struct entry *)vm;
 	bool is_named = action == KD_VM_SNAPSHOT || action == KD_VM_REVERT;
+	enum kd_status s;
 
 	if (is_named && !is_good_name(name))
 		return kd_error_set(err, KD_E_INVALID, 0,
 				    "a snapshot's name is of letters, digits, `-`, `_` and `.`, 64 "
 				    "at most");
-	return kd__vm_do(&e->found, action, name,
-			 kd_deadline_after_ms(timeout_ms ? timeout_ms : ACTION_MS), err);
+	s = kd__vm_do(&e->found, action, name,
+		      kd_deadline_after_ms(timeout_ms ? timeout_ms : ACTION_MS), err);
+	if (s == KD_OK && action == KD_VM_REVERT && vm->session[0])
+		s = kd__session_rejoin(vm->session, kd_deadline_after_ms(REJOIN_MS), err);
+	return s;
 }
 
 KD_EXPORT enum kd_status kd_vm_snapshots(const struct kd_vm *vm,

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/io/carrier.h"
 
+bool kd_carrier_notices_reverts(const struct kd_carrier *c)
+{
+	return c->ops->notices_reverts && c->ops->notices_reverts(c);
+}
+
 void kd_carrier_destroy(struct kd_carrier *c)
 {
 	if (c)

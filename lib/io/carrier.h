@@ -28,6 +28,7 @@ struct kd_carrier_ops {
 	bool (*is_busy)(const struct kd_carrier *c);
 	bool (*is_synced)(const struct kd_carrier *c);
 	void (*counters)(const struct kd_carrier *c, struct kd_link_counters *ret);
+	bool (*notices_reverts)(const struct kd_carrier *c); /* NULL: no */
 	void (*describe)(const struct kd_carrier *c, char *text, size_t size);
 	void (*destroy)(struct kd_carrier *c);
 };
@@ -37,6 +38,8 @@ struct kd_carrier {
 	const struct kd_carrier_ops *ops;
 	struct kd_transport *transport; /* the line; owned */
 	uint32_t read_max;              /* bytes that a request for memory may ask for */
+	bool went_back; /* with KD_E_RESET: still the same target, not where it was left; as notice
+			 */
 	bool is_abandoned; /* set before the end: the target may hold something of ours */
 	char notice[KD_ERROR_TEXT_SIZE]; /* "", or what people should be told; the teller clears it
 					  */
@@ -50,6 +53,9 @@ enum kd_status kd_carrier_link_create(struct kd_transport *transport, struct kd_
 /* KDNET: `transport` is of the net: kind. Otherwise as the link. */
 enum kd_status kd_carrier_net_create(struct kd_transport *transport, struct kd_cancel *cancel,
 				     struct kd_carrier **c_ret, struct kd_error *err);
+
+/* A target that goes back to a snapshot is noticed at once. */
+bool kd_carrier_notices_reverts(const struct kd_carrier *c);
 
 /* Takes the line with it. NULL is fine. */
 void kd_carrier_destroy(struct kd_carrier *c);

@@ -87,7 +87,7 @@ static void destroy(struct kd_carrier *c)
 
 static const struct kd_carrier_ops ops = { run,      send,       cancel_packet, break_in,
 					   reset,    ask_resend, is_busy,       is_synced,
-					   counters, describe,   destroy };
+					   counters, NULL,       describe,      destroy };
 
 enum kd_status kd_carrier_link_create(struct kd_transport *transport, struct kd_cancel *cancel,
 				      struct kd_carrier **c_ret, struct kd_error *err)

@@ -544,6 +544,7 @@ static enum kd_status run(struct kd_carrier *c, uint64_t deadline, struct kd_lin
 			return kd_error_set(err, KD_E_TIMEOUT, 0, "nothing came in time");
 		if (r->is_anew) {
 			r->is_anew = false;
+			c->went_back = true;
 			return kd_error_set(err, KD_E_RESET, 0, "%s", c->notice);
 		}
 		status = r->is_live ? run_ring(r, deadline, event_ret, err)
@@ -653,6 +654,11 @@ static void counters(const struct kd_carrier *c, struct kd_link_counters *ret)
 	ret->breakins += r->breakins;
 }
 
+static bool notices_reverts(const struct kd_carrier *c)
+{
+	return of_const(c)->is_live;
+}
+
 static void describe(const struct kd_carrier *c, char *text, size_t size)
 {
 	const struct ring_carrier *r = of_const(c);
@@ -688,9 +694,10 @@ static void destroy(struct kd_carrier *c)
 	free(r);
 }
 
-static const struct kd_carrier_ops ops = { run,      send,       cancel_packet, break_in,
-					   reset,    ask_resend, is_busy,       is_synced,
-					   counters, describe,   destroy };
+static const struct kd_carrier_ops ops = {
+	run,     send,      cancel_packet, break_in,        reset,    ask_resend,
+	is_busy, is_synced, counters,      notices_reverts, describe, destroy
+};
 
 /* On one processor, spinning takes the time that the guest needs to answer. */
 static bool has_processors(void)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from kdmon_world import Monitor, check, done, kdmon, refused, vm, wait_for
-from kd_console import Folder, Guest, IMAGES, Kd, main, run_kd
+from kd_console import Folder, Guest, IMAGES, Kd, Monitor as Qmp, main, run_kd
 from test_kdnet import KEY, NetGuest
 
 CLEAN = "clean"
@@ -120,9 +120,68 @@ def snapshots_survive(folder, kd):
     done(folder, "resume", name(folder))
     done(folder, "revert", name(folder), CLEAN)
     # The machine is stopped in the debugger again, as it was.
-    done(folder, "break", name(folder))
     wait_text(kd, "Break instruction exception", 2)
     look(kd, "reverted")
+
+
+def byte_at(guest, address):
+    qmp = Qmp(guest.qmp)
+    try:
+        return qmp.bytes_at(address, 1)[0]
+    finally:
+        qmp.close()
+
+
+def breakpoints_survive(folder, guest, kd):
+    """A breakpoint younger than the snapshot is set again in the machine that went back, which runs on"""
+    look(kd, "here")
+    kd.send("? nt!KeBugCheckEx; g")
+    kd.wait_text("(?m)= [0-9a-f`]{17}$")
+    address = int(re.search("(?m)= ([0-9a-f`]{17})$", kd.text)[1].replace("`", ""), 16)
+    wait_for("running", lambda: vm(folder, name(folder))["session_state"] == "running")
+    done(folder, "snapshot", name(folder), CLEAN)
+    done(folder, "break", name(folder))
+    wait_text(kd, "Break instruction exception", 2)
+    kd.send("bp nt!KeBugCheckEx; g")
+    wait_for("the breakpoint", lambda: byte_at(guest, address) == 0xCC)
+    wait_for("running", lambda: vm(folder, name(folder))["session_state"] == "running")
+    for _ in range(2):
+        done(folder, "revert", name(folder), CLEAN)
+        wait_for("it again", lambda: byte_at(guest, address) == 0xCC)
+        wait_for("running", lambda: vm(folder, name(folder))["session_state"] == "running")
+    kd._read(0.2)
+    check(kd.text.count("Break instruction exception") == 2, kd.text)
+    done(folder, "break", name(folder))
+    wait_text(kd, "Break instruction exception", 3)
+    look(kd, "there")
+
+
+def test_revert_breakpoints():
+    """Breakpoints after a revert: over the serial line"""
+    with Folder() as folder, Named(folder) as guest, stopped(folder) as kd:
+        breakpoints_survive(folder, guest, kd)
+
+
+def test_revert_breakpoints_by_proxy():
+    """The same behind a proxy"""
+    with Folder() as folder, Named(folder) as guest, Monitor(folder):
+        done(folder, "proxy", name(folder))
+        with stopped(folder) as kd:
+            breakpoints_survive(folder, guest, kd)
+
+
+def test_revert_breakpoints_on_ring():
+    """The same on the ring"""
+    with Folder() as folder, Named(folder, ring=True) as guest, stopped(folder) as kd:
+        breakpoints_survive(folder, guest, kd)
+
+
+def test_revert_breakpoints_by_ring():
+    """The same behind a proxy that takes the ring"""
+    with Folder() as folder, Named(folder, ring=True) as guest, Monitor(folder):
+        done(folder, "proxy", name(folder), "--fast")
+        with stopped(folder) as kd:
+            breakpoints_survive(folder, guest, kd)
 
 
 def test_snapshot():
@@ -208,6 +267,7 @@ def test_kdnet():
 
 if __name__ == "__main__":
     tests = [test_found, test_two, test_no_port, test_snapshot, test_snapshot_by_proxy,
-             test_snapshot_by_ring, test_reset, test_fast, test_kdnet]
+             test_snapshot_by_ring, test_revert_breakpoints, test_revert_breakpoints_by_proxy,
+             test_revert_breakpoints_on_ring, test_revert_breakpoints_by_ring, test_reset, test_fast, test_kdnet]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     sys.exit(main(chosen or tests))
