@@ -264,6 +264,13 @@ static bool may_probe_by_reset(const struct kd_session *s, bool want_break)
 	       w->probes % 2 == 0 && (!limit || w->probe_resets < limit);
 }
 
+/* Somebody waits for the target to stop, or we do. */
+static bool wants_break(const struct kd_session *s)
+{
+	return s->wire->is_rejoining || atomic_load(&s->break_wanted) ||
+	       (s->options.initial_break && !s->wire->initial_break_done);
+}
+
 /*
  * While nobody answers: RESET (a halted target repeats its state), then, if the user wants to stop
  * a running one, a break-in byte and the silence that makes it count; then again. A target that was
@@ -272,9 +279,7 @@ static bool may_probe_by_reset(const struct kd_session *s, bool want_break)
 static void probe(struct kd_session *s, uint64_t now)
 {
 	struct kd__wire *w = s->wire;
-	bool want_break = (w->is_rejoining ||
-			   (s->options.initial_break && !w->initial_break_done)) &&
-			  may_break(s);
+	bool want_break = wants_break(s) && may_break(s);
 
 	if (now < w->next_probe)
 		return;
@@ -283,7 +288,7 @@ static void probe(struct kd_session *s, uint64_t now)
 		kd_carrier_reset(w->carrier);
 		w->next_probe = now + (w->is_serial_line ? second : second / 4);
 	} else {
-		if (want_break)
+		if (want_break && now >= break_due(w))
 			send_break(s, now);
 		w->next_probe = now + break_retry;
 	}

@@ -19,8 +19,8 @@
 enum {
 	LIST_MS = 2000,
 	ACTION_MS = 60000,
-	SESSIONS_MS = 60, /* one that is in the middle of a command answers later */
-	BREAK_MS = 5000, /* it may be busy */
+	SESSIONS_MS = 60,  /* one that is in the middle of a command answers later */
+	BREAK_MS = 5000,   /* it may be busy */
 	REJOIN_MS = 15000, /* it may wait for an answer of the target that was */
 	CONNECTIONS_MAX = 32,
 	PROBLEMS_MAX = CONNECTIONS_MAX,
