@@ -31,7 +31,8 @@ static const char *const event_names[] = {
 	[KD_EVENT_PRINT] = "print",             [KD_EVENT_PROMPT] = "prompt",
 	[KD_EVENT_MODULE_LOAD] = "module-load", [KD_EVENT_MODULE_UNLOAD] = "module-unload",
 	[KD_EVENT_COMMAND] = "command",         [KD_EVENT_RESTART] = "restart",
-	[KD_EVENT_LOST] = "lost",               [KD_EVENT_NOTICE] = "notice",
+	[KD_EVENT_LOST] = "lost",               [KD_EVENT_REJOIN] = "rejoin",
+	[KD_EVENT_NOTICE] = "notice",
 };
 /* clang-format on */
 
@@ -358,6 +359,15 @@ static void on_lost(struct console *c, const struct kd_event *event)
 		out_printf(&c->out, "%s\n", why);
 }
 
+/* It is where it is: commands wait until that is known. */
+static void on_rejoin(struct console *c, const struct kd_event *event)
+{
+	c->is_stopped = false;
+	c->run_since_ns = console_now_ns();
+	out_fresh_line(&c->out);
+	out_styled(&c->out, OUT_NOTICE, "%s\n", event->text);
+}
+
 static void on_module(struct console *c, const struct kd_event *event)
 {
 	uint64_t end = event->module_base + event->module_size;
@@ -400,6 +410,7 @@ static void tell(struct console *c, const struct kd_event *event)
 		break;
 	case KD_EVENT_RESTART: on_restart(c, event); break;
 	case KD_EVENT_LOST: on_lost(c, event); break;
+	case KD_EVENT_REJOIN: on_rejoin(c, event); break;
 	case KD_EVENT_NOTICE: console_note(c, "%s", event->text); break;
 	}
 }

@@ -22,6 +22,8 @@ enum kd_event_kind {
 	KD_EVENT_COMMAND, /**< a driver asks to run a debugger command: `text`; shown, not run */
 	KD_EVENT_RESTART, /**< the target restarts or restarted: all knowledge of it was dropped */
 	KD_EVENT_LOST,    /**< the transport closed; the session reconnects by itself if it can */
+	KD_EVENT_REJOIN,  /**< it went back to a snapshot or on without us: looked for where it is
+			     now;  a STOP follows, unless it ran and still runs: `text` says why */
 	KD_EVENT_NOTICE,  /**< something the user should know: `text` */
 };
 

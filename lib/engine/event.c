@@ -94,7 +94,7 @@ static bool drop_oldest_print(struct kd__events *q)
 static bool changes_state(enum kd_event_kind kind)
 {
 	return kind == KD_EVENT_STOP || kind == KD_EVENT_RESTART || kind == KD_EVENT_LOST ||
-	       kind == KD_EVENT_CONNECTED;
+	       kind == KD_EVENT_REJOIN || kind == KD_EVENT_CONNECTED;
 }
 
 /* Room for one more; false: this event is dropped itself. */

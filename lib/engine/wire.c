@@ -379,7 +379,7 @@ static enum kd_status on_reconnected(struct kd_session *s)
  * us. Its breakpoints and ours are no longer the same. It is stopped for a moment, and goes on if
  * it ran before.
  */
-static void rejoin(struct kd_session *s)
+static void rejoin(struct kd_session *s, const char *why)
 {
 	if (s->state == KD_SESSION_DISCONNECTED || s->wire->is_leaving)
 		return;
@@ -390,16 +390,29 @@ static void rejoin(struct kd_session *s)
 	start_over(s);
 	s->wire->heard = true;
 	s->wire->reconnected = true;
+	kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_REJOIN }, why, strlen(why));
+}
+
+static void note_carrier(struct kd_session *s)
+{
+	char *notice = s->wire->carrier->notice;
+
+	if (notice[0])
+		kd__events_notice(s, "%s", notice);
+	notice[0] = '\0';
 }
 
 static enum kd_status on_anew(struct kd_session *s)
 {
-	bool went_back = s->wire->carrier->went_back;
+	struct kd_carrier *c = s->wire->carrier;
 
-	s->wire->carrier->went_back = false;
-	if (!went_back)
+	if (!c->went_back) {
+		note_carrier(s);
 		return on_reconnected(s);
-	rejoin(s);
+	}
+	c->went_back = false;
+	rejoin(s, c->notice);
+	c->notice[0] = '\0';
 	return KD_OK;
 }
 
@@ -409,8 +422,7 @@ static void heed_rejoin(struct kd_session *s)
 	if (!atomic_exchange(&s->rejoin_wanted, false) ||
 	    kd_carrier_notices_reverts(s->wire->carrier))
 		return;
-	kd__events_notice(s, "the target went back to a snapshot");
-	rejoin(s);
+	rejoin(s, "the target went back to a snapshot");
 }
 
 /* A recording that ends early (the disk is full) is said once; the session goes on. */
@@ -428,15 +440,6 @@ static void note_recording(struct kd_session *s)
 	s->wire->recording_failed = true;
 	snprintf(text, sizeof text, "The recording ended early: %s", why.text);
 	kd__events_push(s, (struct kd_event){ .kind = KD_EVENT_NOTICE }, text, strlen(text));
-}
-
-static void note_carrier(struct kd_session *s)
-{
-	char *notice = s->wire->carrier->notice;
-
-	if (notice[0])
-		kd__events_notice(s, "%s", notice);
-	notice[0] = '\0';
 }
 
 bool kd__wire_has_vm(const struct kd_session *s)
@@ -488,7 +491,8 @@ enum kd_status kd__wire_step(struct kd_session *s, uint64_t deadline, struct kd_
 	note_recording(s);
 	mine = next_deadline(s, deadline);
 	status = kd_carrier_run(w->carrier, mine, &event, err);
-	note_carrier(s);
+	if (status != KD_E_RESET)
+		note_carrier(s);
 	switch (status) {
 	case KD_OK: on_event(s, &event); return KD_OK;
 	case KD_E_CANCELLED:
