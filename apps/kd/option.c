@@ -238,14 +238,16 @@ static bool parse_option(struct options *o, int *i, int argc, char **argv, char 
 
 bool options_parse(struct options *o, int argc, char **argv, char *message_ret, size_t size)
 {
+	bool decodes = argc > 0 && strcmp(argv[0], "decode") == 0;
+
 	*o = (struct options){ .color = "auto" };
 	for (int i = 1; i < argc && !o->help && !o->version; i++) {
 		if (argv[i][0] == '-' && argv[i][1]) {
 			if (!parse_option(o, &i, argc, argv, message_ret, size))
 				return false;
 		} else if (o->target) {
-			snprintf(message_ret, size, "one target at a time: '%s' or '%s'?",
-				 o->target, argv[i]);
+			snprintf(message_ret, size, "one %s at a time: '%s' or '%s'?",
+				 decodes ? "file" : "target", o->target, argv[i]);
 			return false;
 		} else {
 			o->target = argv[i];
