@@ -162,7 +162,7 @@ static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_ann
 		begin_anew(r, went_its_way);
 	r->was_dropped = false;
 	r->boot_nonce = a->nonce;
-	kd__ring_record_begin(&r->recording, r->base.transport);
+	kd__ring_record_begin(&r->recording, r->base.transport, r->restarted);
 	if (r->restarted)
 		r->has_last = false;
 	else if (!r->was_heard)

@@ -43,6 +43,9 @@ def test_silent():
         check(done.returncode == 3, f"status {done.returncode}")
         check(1.9 < done.seconds < 2.5, f"it took {done.seconds:.2f} s")
         check("byte" in done.stderr and "debug" in done.stderr, done.stderr)
+        # What is advised works before the target was heard, where Ctrl-C gives up.
+        check("Break in (.breakin, or kd -b)" in done.stderr, done.stderr)
+        check("Ctrl-C" not in done.stderr and "paused" in done.stderr, done.stderr)
 
 
 def resets_heard(folder, option):
