@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* kd: options, configuration, the session's life. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -454,6 +455,8 @@ int main(int argc, char **argv)
 	struct options o;
 	char message[200];
 
+	/* A file that may not grow (ulimit -f) is a failed write, which is cleaned up after. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (!options_parse(&o, argc - decodes, argv + decodes, message, sizeof(message)))
 		return fail(EXIT_USAGE, message);
 	if (print_and_leave(&o))

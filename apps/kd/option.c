@@ -121,6 +121,8 @@ static const struct {
 }, files[] = {
 	{ "$XDG_CONFIG_HOME/openkd/config", "Named targets and defaults (docs/connecting.md)." },
 	{ "$XDG_STATE_HOME/openkd/history", "What was typed at the prompt; mode 0600." },
+	{ "$XDG_STATE_HOME/openkd/journal-NAME", "Breakpoints that are in a target just now, so that the next kd "
+	  "takes them out when this one was killed; mode 0600. Gone when none is left." },
 	{ "$XDG_RUNTIME_DIR/openkd/NAME.sock", "The session's socket; mode 0600." },
 };
 /* clang-format on */
