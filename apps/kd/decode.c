@@ -104,7 +104,7 @@ static int finish(const char *path, const struct job *job, enum kd_status s,
 		return EXIT_USAGE;
 	}
 	if (job->status != KD_OK)
-		return report("the output", strerror(job->number));
+		return report("standard output", strerror(job->number));
 	return s == KD_OK ? EXIT_OK : report_error(path, err);
 }
 
@@ -137,6 +137,8 @@ static int decode_to_text(const struct options *o, const char *path, struct job 
 	is_worth = job->status == KD_OK && (s == KD_OK || s == KD_E_TRUNCATED);
 	if (!aside_end(&aside, is_worth))
 		return report(o->output, strerror(errno));
+	if (job->status != KD_OK)
+		return report(o->output, strerror(job->number));
 	if (!is_worth)
 		report(o->output, "not written");
 	return finish(path, job, s, &err);
