@@ -44,6 +44,12 @@ uint64_t kd_now_ns(void);
 /* What a process is called (/proc/PID/comm); "": there is none. */
 void kd__process_name(int pid, char *out, size_t size);
 
+/*
+ * The process that has this socket open, by a look at all of them; 0: none that we may look into.
+ * The inode's number is in /proc/net.
+ */
+int kd__socket_holder(uint32_t inode);
+
 /* For KD_CLEANUP(kd_freep): free() what the variable points at. */
 void kd_freep(void *pointer_to_pointer);
 

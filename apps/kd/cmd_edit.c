@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* e and its kin, f, m, .readmem, .writemem */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <openkd/memory.h>
 
+#include "apps/kd/aside.h"
 #include "apps/kd/console.h"
 #include "apps/kd/families.h"
 #include "apps/kd/memory.h"
@@ -279,72 +278,39 @@ static enum kd_status copy_chunks(struct call *call, FILE *f, const struct range
 	return s;
 }
 
-/*
- * What memory is written to: beside its place, to be put there when it is complete. Pipes and
- * devices are written to directly; *aside_ret is NULL then.
- */
-static FILE *open_aside(const char *path, char **aside_ret)
+static enum kd_status io_failure(struct call *call, const char *path)
 {
-	static const char suffix[] = ".part";
-	struct text name = TEXT_INIT;
-	struct stat st;
-	FILE *f = NULL;
-	int fd;
-
-	*aside_ret = NULL;
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return fopen(path, "we");
-	text_printf(&name, "%s.XXXXXX%s", path, suffix);
-	*aside_ret = app_strdup(text_string(&name));
-	text_free(&name);
-	fd = mkostemps(*aside_ret, (int)sizeof(suffix) - 1, O_CLOEXEC);
-	if (fd >= 0)
-		f = fdopen(fd, "w");
-	if (!f) {
-		int number = errno;
-
-		if (fd >= 0) {
-			close(fd);
-			unlink(*aside_ret);
-		}
-		free(*aside_ret);
-		*aside_ret = NULL;
-		errno = number;
-	}
-	return f;
+	return call_fail(call, KD_E_IO, "%s: %s", path, strerror(errno));
 }
 
-/* All of it, or the file that was there before. */
-static enum kd_status put_in_place(struct call *call, enum kd_status s, char *aside,
-				   const char *path)
+static enum kd_status from_memory(struct call *call, const char *path, const struct range *r)
 {
-	if (!aside)
-		return s;
-	if (s == KD_OK && rename(aside, path) != 0)
-		s = call_fail(call, KD_E_IO, "%s: %s", path, strerror(errno));
-	if (s != KD_OK)
-		unlink(aside);
-	free(aside);
+	uint64_t done = 0;
+	struct aside a;
+	enum kd_status s;
+
+	if (!aside_begin(&a, path))
+		return io_failure(call, path);
+	s = copy_chunks(call, a.file, r, to_file, "Wrote", &done);
+	if (!aside_end(&a, s == KD_OK) && s == KD_OK)
+		s = io_failure(call, path);
+	if (s == KD_OK)
+		out_printf(call->out, "Wrote 0x%llx bytes\n", (unsigned long long)done);
+	data_address(call_object(call), "bytes", done);
 	return s;
 }
 
-static enum kd_status with_file(struct call *call, const char *path, const struct range *r,
-				chunk_fn chunk, const char *what)
+static enum kd_status into_memory(struct call *call, const char *path, const struct range *r)
 {
-	char *aside = NULL;
-	FILE *f = chunk == to_file ? open_aside(path, &aside) : fopen(path, "re");
-	bool is_aside = aside != NULL;
+	FILE *f = fopen(path, "re");
 	uint64_t done = 0;
 	enum kd_status s;
 
 	if (!f)
-		return call_fail(call, KD_E_IO, "%s: %s", path, strerror(errno));
-	s = copy_chunks(call, f, r, chunk, what, &done);
-	if (fclose(f) != 0 && s == KD_OK)
-		s = call_fail(call, KD_E_IO, "%s: %s", path, strerror(errno));
-	s = put_in_place(call, s, aside, path);
-	if (s == KD_OK || !is_aside)
-		out_printf(call->out, "%s 0x%llx bytes\n", what, (unsigned long long)done);
+		return io_failure(call, path);
+	s = copy_chunks(call, f, r, from_file, "Read", &done);
+	fclose(f);
+	out_printf(call->out, "Read 0x%llx bytes\n", (unsigned long long)done);
 	data_address(call_object(call), "bytes", done);
 	return s;
 }
@@ -361,12 +327,12 @@ static enum kd_status run_writemem(struct call *call)
 	if (s == KD_OK)
 		s = args_done(&call->args);
 	if (s == KD_OK)
-		s = with_file(call, path, &r, to_file, "Wrote");
+		s = from_memory(call, path, &r);
 	free(path);
 	return s;
 }
 
-/* What with_file() is to fail on counts as one byte. */
+/* What into_memory() is to fail on counts as one byte. */
 static uint64_t file_size(const char *path)
 {
 	struct stat st;
@@ -389,7 +355,7 @@ static enum kd_status run_readmem(struct call *call)
 	if (s == KD_OK)
 		s = args_done(&call->args);
 	if (s == KD_OK)
-		s = with_file(call, path, &r, from_file, "Read");
+		s = into_memory(call, path, &r);
 	free(path);
 	return s;
 }

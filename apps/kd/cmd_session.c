@@ -137,14 +137,17 @@ static enum kd_status run_live(struct call *call)
 
 	if (!*text) {
 		free(text);
-		return call_fail(call, KD_E_SYNTAX, "which command? .live dd nt!KeTickCount L2");
+		return call_fail(call, KD_E_SYNTAX,
+				 "which command? .live dq nt!PsLoadedModuleList L2");
 	}
-	if (is_running)
-		out_printf(call->out,
-			   "(the target is running: what follows is no single moment)\n");
 	kd_session_allow_live(call->session, true);
 	c->live = call;
-	s = console_run(c, text);
+	s = is_running ? kd_memory_is_reachable(call->session, call->err) : KD_OK;
+	if (s == KD_OK && is_running)
+		out_printf(call->out,
+			   "(the target is running: what follows is no single moment)\n");
+	if (s == KD_OK)
+		s = console_run(c, text);
 	c->live = outer;
 	kd_session_allow_live(call->session, outer != NULL);
 	data_bool(o, "is_running", is_running);
@@ -284,8 +287,8 @@ static const struct command commands[] = {
 	{ ".live", ".live COMMAND",
 	  "Run a command that looks at memory while the target runs\n"
 	  "For VMs of this machine whose RAM is read directly, and the kernel's addresses: d*, s, u, dt, "
-	  "? poi(...). What is read may be half of one moment and half of the next.",
-	  ".live dd nt!KeTickCount L2", "live", CMD_LIVE, WORDS_COMMANDS, run_live, NULL, NULL },
+	  "? poi(...). The target must have stopped once since it was attached to. What is read may be half of one moment and half of the next.",
+	  ".live dq nt!PsLoadedModuleList L2", "live", CMD_LIVE, WORDS_COMMANDS, run_live, NULL, NULL },
 	{ ".cache", ".cache [flushall]", "Show how much memory came from the cache; flushall: drop it",
 	  ".cache flushall", "cache", 0, WORDS_NONE, run_cache, NULL, NULL },
 	{ ".kdresync", ".kdresync", "Restart the link to a target that seems stuck", ".kdresync",

@@ -77,6 +77,7 @@ struct console {
 	bool is_connected; /* heard */
 	bool is_stopped;   /* its STOP event was told */
 	bool was_announced;
+	bool ram_was_told; /* that --memory ram cannot be had */
 	struct kd_stop stop;
 	uint64_t n_stops;
 	bool is_stop_untold; /* its banner waits for the breakpoint's commands */

@@ -8,6 +8,7 @@
 
 #include <openkd/breakpoint.h>
 #include <openkd/expression.h>
+#include <openkd/memory.h>
 #include <openkd/module.h>
 #include <openkd/register.h>
 #include <openkd/symbol.h>
@@ -260,6 +261,21 @@ static bool waits_with_banner(struct console *c)
 	return command && *command && (!c->options->is_json || c->held);
 }
 
+/* Once: every command would fail on it, and few could say why. */
+static void tell_unreachable_ram(struct console *c)
+{
+	struct kd_error err = { 0 };
+
+	if (c->ram_was_told || !c->options->memory || strcmp(c->options->memory, "ram") != 0 ||
+	    kd_memory_is_reachable(c->session, &err) == KD_OK)
+		return;
+	c->ram_was_told = true;
+	console_note(c,
+		     "%s. Without --memory ram, memory is read through the target; a VM's RAM is "
+		     "found when kd is attached to the VM's own socket",
+		     err.text);
+}
+
 static void on_stop(struct console *c, const struct kd_event *event)
 {
 	c->stop = event->stop;
@@ -268,6 +284,7 @@ static void on_stop(struct console *c, const struct kd_event *event)
 	c->next_code = c->stop.pc;
 	c->unanswered_interrupts = 0;
 	c->n_stops++;
+	tell_unreachable_ram(c);
 	c->is_stop_untold = waits_with_banner(c);
 	if (!c->is_stop_untold)
 		show_stop(c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* kd: options, configuration, the session's life. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,7 +303,9 @@ static struct kd_session_options session_options(const struct options *o, const 
 	so.break_on_first_load = o->break_on_first_load;
 	so.read_only = o->is_read_only;
 	so.no_fifo_fix = o->no_fifo_fix;
-	if (o->memory && strcmp(o->memory, "kd") == 0)
+	/* What is read out of RAM does not pass the recorder: the recording could not be replayed.
+	 */
+	if (o->memory ? strcmp(o->memory, "kd") == 0 : o->record != NULL)
 		so.memory_road = KD_MEMORY_BY_KD;
 	if (o->memory && strcmp(o->memory, "ram") == 0)
 		so.memory_road = KD_MEMORY_BY_RAM;
@@ -379,6 +382,11 @@ static int open_session(struct console *c, const struct plan *p)
 		fprintf(stderr, "kd: %s\n", err.text);
 		return err.status == KD_E_SYNTAX ? EXIT_USAGE : EXIT_CONNECT;
 	}
+	if (c->options->record && so.memory_road != KD_MEMORY_BY_KD)
+		fprintf(stderr,
+			"kd: --record with --memory %s: what is read out of the VM's RAM is "
+			"not in the recording, and a replay will not have it\n",
+			c->options->memory);
 	signals_set_session(c->session);
 	c->watch = watch_create();
 	code = c->watch ? serve_session(c, p) : fail(EXIT_CONNECT, "no thread to be had");
@@ -447,6 +455,8 @@ int main(int argc, char **argv)
 	struct options o;
 	char message[200];
 
+	/* A file that may not grow (ulimit -f) is a failed write, which is cleaned up after. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (!options_parse(&o, argc - decodes, argv + decodes, message, sizeof(message)))
 		return fail(EXIT_USAGE, message);
 	if (print_and_leave(&o))

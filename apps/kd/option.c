@@ -57,7 +57,10 @@ static const struct option_spec specs[] = {
 	{ NULL, "--read-only", NULL, FLAG, AT(is_read_only), NULL,
 	  "Refuse everything that changes the target but letting it run." },
 	{ NULL, "--record", "FILE", TEXT, AT(record), NULL,
-	  "Record all bytes both ways as pcapng; `kd decode FILE` reads it." },
+	  "Record all bytes both ways as pcapng; `kd decode FILE` reads it, `-k replay:FILE` plays it. "
+	  "Memory is read through the target then, unless --memory is given: what comes out of a VM's "
+	  "RAM is in no recording. A FILE that is there is replaced when the session ends, unless "
+	  "nothing was heard." },
 	{ NULL, "--color", "WHEN", CHOICE, AT(color), "auto|always|never",
 	  "Colour: auto (on terminals, unless $NO_COLOR is set), always, never." },
 	{ NULL, "--keep-going", NULL, FLAG, AT(keep_going), NULL,
@@ -67,7 +70,7 @@ static const struct option_spec specs[] = {
 	  "speed." },
 	{ NULL, "--memory", "ROAD", CHOICE, AT(memory), "auto|kd|ram",
 	  "How memory is read: auto (out of the VM's RAM where it runs on this machine, through the "
-	  "target for the rest), kd (always through the target), ram (only out of the VM's RAM: what "
+	  "target for the rest; with --record: as kd), kd (always through the target), ram (only out of the VM's RAM: what "
 	  "is not there fails)." },
 	{ NULL, "--session", "NAME", TEXT, AT(session_name), NULL,
 	  "Name of the session's socket in $XDG_RUNTIME_DIR/openkd (docs/session-socket.md); `none`: "
@@ -76,7 +79,8 @@ static const struct option_spec specs[] = {
 	  "The configuration file. Default: $XDG_CONFIG_HOME/openkd/config." },
 	{ "-w", NULL, "FILE", TEXT, AT(output), NULL,
 	  "kd decode: write the decoded stream there instead of to standard output. With --key and a "
-	  "name that ends in .pcapng: write the decrypted packets there as a recording." },
+	  "name that ends in .pcapng: write the decrypted packets there as a recording, and no text. "
+	  "What was there is replaced when it is complete; the input itself is refused." },
 	{ NULL, "--key", "KEY", TEXT, AT(key), NULL,
 	  "kd decode: the file is a capture of KDNET, and this is the target's key (w.x.y.z). What "
 	  "could not be decoded is said, and why." },
@@ -117,6 +121,8 @@ static const struct {
 }, files[] = {
 	{ "$XDG_CONFIG_HOME/openkd/config", "Named targets and defaults (docs/connecting.md)." },
 	{ "$XDG_STATE_HOME/openkd/history", "What was typed at the prompt; mode 0600." },
+	{ "$XDG_STATE_HOME/openkd/journal-NAME", "Breakpoints that are in a target just now, so that the next kd "
+	  "takes them out when this one was killed; mode 0600. Gone when none is left." },
 	{ "$XDG_RUNTIME_DIR/openkd/NAME.sock", "The session's socket; mode 0600." },
 };
 /* clang-format on */
@@ -238,14 +244,16 @@ static bool parse_option(struct options *o, int *i, int argc, char **argv, char 
 
 bool options_parse(struct options *o, int argc, char **argv, char *message_ret, size_t size)
 {
+	bool decodes = argc > 0 && strcmp(argv[0], "decode") == 0;
+
 	*o = (struct options){ .color = "auto" };
 	for (int i = 1; i < argc && !o->help && !o->version; i++) {
 		if (argv[i][0] == '-' && argv[i][1]) {
 			if (!parse_option(o, &i, argc, argv, message_ret, size))
 				return false;
 		} else if (o->target) {
-			snprintf(message_ret, size, "one target at a time: '%s' or '%s'?",
-				 o->target, argv[i]);
+			snprintf(message_ret, size, "one %s at a time: '%s' or '%s'?",
+				 decodes ? "file" : "target", o->target, argv[i]);
 			return false;
 		} else {
 			o->target = argv[i];

@@ -480,7 +480,13 @@ if defined DRY echo dry run, nothing is changed:
 call :undo
 if errorlevel 1 exit /b 1
 if defined DRY echo dry run, nothing was changed
-if not defined DRY echo Done: this Windows starts as before.
+if defined DRY exit /b 0
+echo Done: this Windows starts as before.
+if "%MAJOR%"=="5" exit /b 0
+if "%MACHINE%"=="x86" exit /b 0
+echo A certificate that was trusted for it is still trusted; to take it out, by the name it was given:
+echo   certutil -delstore Root "kdring test"
+echo   certutil -delstore TrustedPublisher "kdring test"
 exit /b 0
 :no_state
 >&2 echo kdring-setup: nothing to undo: no %STATE%

@@ -45,10 +45,10 @@ struct kd_dump_info {
 /**
  * Begin a full dump of a stopped target: gather what its header tells, open the file aside.
  *
- * @return KD_OK; KD_E_EXISTS: the file is there and may not be replaced; KD_E_NOT_FOUND,
- *         KD_E_DENIED, KD_E_IO: it cannot be written; KD_E_UNSUPPORTED: the target does not say
- *         where its RAM lies, in more runs than a header holds, or its machine has no dumps;
- *         KD_E_MALFORMED: what it says cannot be.
+ * @return KD_OK; KD_E_EXISTS: the file is there and may not be replaced; KD_E_INVALID: it is a
+ *         folder; KD_E_NOT_FOUND, KD_E_DENIED, KD_E_IO: it cannot be written; KD_E_UNSUPPORTED: the
+ * target does not say where its RAM lies, in more runs than a header holds, or its machine has no
+ * dumps; KD_E_MALFORMED: what it says cannot be.
  * @owns *dump_ret is the caller's: kd_dump_destroy(), before the session's.
  */
 enum kd_status kd_dump_create(struct kd_session *session, const char *path,

@@ -27,6 +27,15 @@ extern "C" {
 enum kd_status kd_memory_read(struct kd_session *session, uint64_t address, void *buffer,
 			      size_t size, size_t *done_ret, struct kd_error *err);
 
+/**
+ * Can memory be looked at just now? Of a target that runs: with kd_session_allow_live() only.
+ *
+ * @return KD_OK; KD_E_RUNNING: not while the target runs; KD_E_NOT_FOUND: KD_MEMORY_BY_RAM, and the
+ *         RAM cannot be read; KD_E_NOT_CONNECTED. err says why.
+ * @blocks up to the request timeout
+ */
+enum kd_status kd_memory_is_reachable(struct kd_session *session, struct kd_error *err);
+
 /** Write virtual memory. Breakpoints inside stay planted. Otherwise as kd_memory_read(). */
 enum kd_status kd_memory_write(struct kd_session *session, uint64_t address, const void *buffer,
 			       size_t size, size_t *done_ret, struct kd_error *err);

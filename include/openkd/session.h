@@ -49,9 +49,10 @@ enum kd_memory_road {
 };
 
 struct kd_session_options {
-	size_t size;                 /**< set by KD_SESSION_OPTIONS_INIT */
-	const char *symbol_path;     /**< `;`-separated; NULL: $_NT_SYMBOL_PATH. Copied */
-	const char *record_path;     /**< record all bytes both ways as pcapng; NULL: no. Copied */
+	size_t size;             /**< set by KD_SESSION_OPTIONS_INIT */
+	const char *symbol_path; /**< `;`-separated; NULL: $_NT_SYMBOL_PATH. Copied */
+	const char *record_path; /**< record all bytes both ways as pcapng; NULL: no. Copied. What
+				  * does not pass the target is not in it: KD_MEMORY_BY_KD */
 	uint32_t request_timeout_ms; /**< a request without an answer fails after this; 0: 10000 */
 	bool initial_break;          /**< break in as soon as the target is heard or can be */
 	bool break_on_first_load;    /**< stop at the first module load after a (re)boot */

@@ -58,8 +58,9 @@ static void describe_silence(const struct kd__wire *w, uint64_t seconds, char *t
 {
 	snprintf(text, size,
 		 "no byte came from %s for %llu s: the target is off, kernel debugging is not "
-		 "enabled in it or uses another port, or it runs and has nothing to say.\n"
-		 "Break in (-b, or Ctrl-C), or restart the target; in Windows 'bcdedit "
+		 "enabled in it or uses another port, the VM is paused, another program holds its "
+		 "port, or it runs and has nothing to say.\n"
+		 "Break in (.breakin, or kd -b), or restart the target; in Windows 'bcdedit "
 		 "/dbgsettings' "
 		 "shows its port and 'bcdedit /debug on' enables debugging",
 		 w->transport->name, (unsigned long long)seconds);

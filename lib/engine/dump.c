@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/engine/dump_facts.h"
@@ -208,6 +209,11 @@ KD_EXPORT void kd_dump_destroy(struct kd_dump *d)
 static enum kd_status open_file(struct kd_dump *d, const char *path, bool overwrite,
 				struct kd_error *err)
 {
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return kd_error_set(err, KD_E_INVALID, 0, "%.160s is a folder: name a file in it",
+				    path);
 	if (!overwrite && access(path, F_OK) == 0)
 		return kd_error_set(err, KD_E_EXISTS, 0, "%.180s is there already", path);
 	return kd__file_replace_begin(&d->file, path, err);

@@ -492,6 +492,13 @@ static enum kd_status read_live(struct kd_session *s, uint64_t address, uint8_t 
 	return KD_OK;
 }
 
+KD_EXPORT enum kd_status kd_memory_is_reachable(struct kd_session *s, struct kd_error *err)
+{
+	enum kd_status status = kd__need_memory(s, err);
+
+	return status == KD_OK && s->state == KD_SESSION_STOPPED ? kd__ram_judge(s, err) : status;
+}
+
 KD_EXPORT enum kd_status kd_memory_read(struct kd_session *s, uint64_t address, void *buffer,
 					size_t size, size_t *done_ret, struct kd_error *err)
 {

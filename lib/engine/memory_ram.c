@@ -242,14 +242,39 @@ size_t kd__ram_read_live(struct kd_session *s, uint64_t address, void *buffer, s
 	return done;
 }
 
+/* NULL: nothing is known against it. */
+static const char *what_is_against(const struct kd_session *s)
+{
+	if (s->options.memory_road == KD_MEMORY_BY_KD)
+		return "this session reads all memory through the target (--memory kd, --record)";
+	if (s->ram->why_not[0])
+		return s->ram->why_not;
+	return kd__wire_has_vm(s) ? NULL : "no QEMU of this machine is at the other end";
+}
+
 enum kd_status kd__ram_judge(struct kd_session *s, struct kd_error *err)
 {
+	const char *why;
+
 	if (s->options.memory_road != KD_MEMORY_BY_RAM || is_usable(s))
 		return KD_OK;
+	why = what_is_against(s);
 	return kd_error_set(err, KD_E_NOT_FOUND, 0, "guest RAM cannot be read (--memory ram): %s",
-			    s->ram->why_not[0]   ? s->ram->why_not
-			    : kd__wire_has_vm(s) ? "it is too early in the target's boot"
-						 : "no QEMU of this machine is at the other end");
+			    why ? why : "it is too early in the target's boot");
+}
+
+enum kd_status kd__ram_judge_live(struct kd_session *s, struct kd_error *err)
+{
+	const char *why;
+
+	if (s->state == KD_SESSION_RUNNING && kd__ram_is_live(s))
+		return KD_OK;
+	why = what_is_against(s);
+	return kd_error_set(err, KD_E_RUNNING, 0,
+			    "the target cannot be looked at while it runs: %s",
+			    why ? why
+				: "one stop is needed first, which tells where the kernel is: "
+				  ".breakin, then g");
 }
 
 void kd__ram_describe(const struct kd_session *s, char *text, size_t size)

@@ -23,6 +23,9 @@ size_t kd__ram_read_live(struct kd_session *s, uint64_t address, void *buffer, s
 /* KD_E_NOT_FOUND: only RAM may be read (KD_MEMORY_BY_RAM), and cannot be; err says why. */
 enum kd_status kd__ram_judge(struct kd_session *s, struct kd_error *err);
 
+/* The same for a target that runs: KD_E_RUNNING says why it cannot be looked at. */
+enum kd_status kd__ram_judge_live(struct kd_session *s, struct kd_error *err);
+
 /* Translations are as old as the last of these. */
 void kd__ram_forget_walks(struct kd_session *s);
 /* For `.status`: "guest RAM (mapped)", "KD: why not RAM". */

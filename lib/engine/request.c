@@ -206,7 +206,8 @@ static enum outcome attempt(struct kd_session *s, const struct kd_manipulate *m,
 	return FAILED;
 }
 
-static enum kd_status no_answer(struct kd_session *s, const struct kd_manipulate *m,
+/* The wait may end before the limit: repetitions that nobody answers tell enough. */
+static enum kd_status no_answer(struct kd_session *s, const struct kd_manipulate *m, uint64_t start,
 				struct kd_error *err)
 {
 	const struct kd_api_info *info = kd_api_find(m->hdr.api);
@@ -217,11 +218,12 @@ static enum kd_status no_answer(struct kd_session *s, const struct kd_manipulate
 				    "the recording has no answer to %s here: this session asks "
 				    "something else than the recorded one did",
 				    info ? info->name : "the request");
-	status = kd_error_set(err, KD_E_TIMEOUT, 0,
-			      "the target does not answer %s within %u s: it may be paused, or the "
-			      "link is broken (.kdresync tries again)",
-			      info ? info->name : "the request",
-			      (unsigned)(limit(s) / UINT64_C(1000000000)));
+	status = kd_error_set(
+		err, KD_E_TIMEOUT, 0,
+		"the target did not answer %s in %.1f s%s: it may be paused, or the link "
+		"is broken (.kdresync tries again)",
+		info ? info->name : "the request", (double)(kd_now_ns() - start) / 1e9,
+		kd_now_ns() - start < limit(s) ? ", asked several times" : "");
 	if (err)
 		err->api = m->hdr.api;
 	return status;
@@ -271,14 +273,14 @@ static enum kd_status exchange(struct kd_session *s, struct kd_manipulate *m, bo
 		if (outcome == FAILED && status != KD_E_TIMEOUT)
 			break;
 		if (outcome == FAILED || !is_repeatable(m->hdr.api))
-			return no_answer(s, m, err);
+			return no_answer(s, m, start, err);
 		w->retries++;
 		swallow_repeated_stop(w);
 		kd__memory_note_loss(s);
 	}
 	kd_carrier_cancel(w->carrier);
 	w->is_waiting = false;
-	return status == KD_OK ? no_answer(s, m, err) : status;
+	return status == KD_OK ? no_answer(s, m, start, err) : status;
 }
 
 enum kd_status kd__request(struct kd_session *s, struct kd_manipulate *m, struct kd_error *err)

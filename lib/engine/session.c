@@ -36,8 +36,8 @@ enum kd_status kd__need_stop(const struct kd_session *s, struct kd_error *err)
 
 enum kd_status kd__need_memory(struct kd_session *s, struct kd_error *err)
 {
-	if (s->state == KD_SESSION_RUNNING && s->allows_live && kd__ram_is_live(s))
-		return KD_OK;
+	if (s->allows_live && (s->state == KD_SESSION_RUNNING || s->state == KD_SESSION_CONNECTING))
+		return kd__ram_judge_live(s, err);
 	return kd__need_stop(s, err);
 }
 

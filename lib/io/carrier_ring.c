@@ -31,6 +31,8 @@ enum {
 	FREE_MS = 500,        /* for what is on its way on the line, before the ring is taken */
 };
 
+static const uint8_t bell = '!';
+
 struct ring_carrier {
 	struct kd_carrier base; /* first */
 	struct kd_carrier *line;
@@ -68,6 +70,7 @@ struct ring_carrier {
 	uint8_t last[KD_RING_PAYLOAD_MAX];
 	uint32_t last_size;
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, resyncs, breakins; /* all rings */
+	uint64_t words; /* bytes on the line that were announcements and doorbells */
 	struct kd_ring_record_state recording;
 
 	struct kd_ring_pulse pulse;
@@ -162,7 +165,7 @@ static enum kd_status take_ring(struct ring_carrier *r, const struct kd_ring_ann
 		begin_anew(r, went_its_way);
 	r->was_dropped = false;
 	r->boot_nonce = a->nonce;
-	kd__ring_record_begin(&r->recording, r->base.transport);
+	kd__ring_record_begin(&r->recording, r->base.transport, r->restarted);
 	if (r->restarted)
 		r->has_last = false;
 	else if (!r->was_heard)
@@ -328,6 +331,7 @@ static bool listen(struct ring_carrier *r, const uint8_t *text, size_t size)
 	struct kd_ring_announcement a;
 	enum kd_status status;
 	bool is_ours = is_line_end(text, size);
+	size_t all = size;
 
 	while ((status = kd_ring_ear_take(&r->ear, &text, &size, &a)) != KD_E_NOT_FOUND) {
 		is_ours = true;
@@ -340,6 +344,7 @@ static bool listen(struct ring_carrier *r, const uint8_t *text, size_t size)
 				"%u: bring both to the same release",
 				a.version, KD_RING_VERSION);
 	}
+	r->words += is_ours ? all : 0;
 	return is_ours;
 }
 
@@ -481,6 +486,15 @@ static enum kd_status take_from_line(struct ring_carrier *r, const struct kd_lin
 	return KD_OK;
 }
 
+static size_t count_bells(const uint8_t *text, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < size; i++)
+		n += text[i] == bell;
+	return n;
+}
+
 /* Doorbells, and whatever else comes over the line. KD_E_AGAIN: nothing that matters. */
 static enum kd_status look_at_line(struct ring_carrier *r, struct kd_link_event *event_ret,
 				   struct kd_error *err)
@@ -490,7 +504,8 @@ static enum kd_status look_at_line(struct ring_carrier *r, struct kd_link_event 
 	if (status == KD_E_TIMEOUT)
 		return KD_E_AGAIN;
 	if (status == KD_OK && event_ret->kind == KD_LINK_NOISE) {
-		listen(r, event_ret->payload, event_ret->length);
+		if (!listen(r, event_ret->payload, event_ret->length))
+			r->words += count_bells(event_ret->payload, event_ret->length);
 		return KD_E_AGAIN;
 	}
 	if (status == KD_OK && event_ret->kind == KD_LINK_PACKET)
@@ -652,6 +667,7 @@ static void counters(const struct kd_carrier *c, struct kd_link_counters *ret)
 	ret->tx_bytes += r->tx_bytes + r->host.tx_bytes;
 	ret->resends_sent += r->resyncs;
 	ret->breakins += r->breakins;
+	ret->noise_bytes -= KD_MIN(r->words, ret->noise_bytes);
 }
 
 static bool notices_reverts(const struct kd_carrier *c)

@@ -12,6 +12,14 @@
 
 static const char suffix[] = ".part";
 
+bool kd__is_same_file(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	return stat(a, &one) == 0 && stat(b, &other) == 0 && S_ISREG(one.st_mode) &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 static enum kd_status open_failure(int number)
 {
 	return number == ENOENT || number == ENOTDIR ? KD_E_NOT_FOUND

@@ -17,6 +17,7 @@
 #include "lib/io/net_listen.h"
 #include "lib/io/net_record.h"
 #include "lib/io/pcapng.h"
+#include "lib/io/private_dir.h"
 #include "lib/io/udp_frame.h"
 
 enum { NOTE_SIZE = 256 };
@@ -190,6 +191,8 @@ KD_EXPORT enum kd_status kd_decode_net_file(const char *path, const char *key,
 	enum kd_status s = kd_net_key_from_text(key, &keys, err);
 
 	own.is_datagrams = true;
+	if (s == KD_OK && plain_path && kd__is_same_file(path, plain_path))
+		s = kd_error_set(err, KD_E_EXISTS, 0, "%.160s is the capture itself", plain_path);
 	if (s == KD_OK)
 		s = kd__net_crypto_create(&j.crypto, err);
 	if (s == KD_OK)

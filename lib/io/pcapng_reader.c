@@ -359,6 +359,28 @@ static enum kd_status check_length(struct kd_pcapng_reader *r, uint32_t length, 
 	return KD_OK;
 }
 
+/* Files that are not what was meant, by how they begin. */
+static enum kd_status not_pcapng(const struct kd_pcapng_reader *r, uint32_t begin,
+				 struct kd_error *err)
+{
+	static const struct {
+		uint32_t mask, begin; /* little-endian */
+		const char *text;
+	} others[] = {
+		{ 0x0000FFFF, 0x00008B1F, "is compressed: gunzip it first" },
+		{ 0xFFFFFFFF, 0xFD2FB528, "is compressed: unzstd it first" },
+		{ 0xFFFFFFFF, 0x587A37FD, "is compressed: unxz it first" },
+		{ 0xFFFFFFFF, 0xA1B2C3D4, "is of the older form pcap: editcap makes it pcapng" },
+		{ 0xFFFFFFFF, 0xA1B23C4D, "is of the older form pcap: editcap makes it pcapng" },
+	};
+
+	for (size_t i = 0; r->block_at == 0 && i < sizeof others / sizeof others[0]; i++)
+		if ((begin & others[i].mask) == others[i].begin)
+			return kd_error_set(err, KD_E_MALFORMED, 0, "%.120s %s", r->path,
+					    others[i].text);
+	return malformed(r, "no section header: not a pcapng file, or damaged,", err);
+}
+
 /*
  * Reads one block; *type_ret and *body_ret describe it. A section header is dealt with here, since
  * it decides how its own length reads. KD_E_NOT_FOUND: the file ended before it.
@@ -383,7 +405,7 @@ static enum kd_status next_block(struct kd_pcapng_reader *r, uint32_t *type_ret,
 			return s;
 		already = sizeof magic;
 	} else if (!r->in_section) {
-		return malformed(r, "no section header: not a pcapng file, or damaged,", err);
+		return not_pcapng(r, kd_get32(head), err);
 	}
 	length = get32(r, head + 4);
 	s = check_length(r, length, already ? KD__PCAPNG_SHB_FIXED : 0, err);

@@ -48,6 +48,9 @@ struct kd__file_replace {
 		-1, NULL, NULL \
 	}
 
+/* The same regular file, by whatever names: to be asked before one is written from the other. */
+bool kd__is_same_file(const char *a, const char *b);
+
 /*
  * KD_E_NOT_FOUND: no such folder; KD_E_DENIED; KD_E_EXISTS: `path` is a folder, device or other
  * thing that must not be replaced; KD_E_IO.

@@ -14,9 +14,11 @@ static void note_control(struct kd_transport *t, bool is_out, uint16_t type, uin
 	kd_transport_tap_note(t, is_out, bytes, sizeof bytes);
 }
 
-void kd__ring_record_begin(struct kd_ring_record_state *s, struct kd_transport *t)
+void kd__ring_record_begin(struct kd_ring_record_state *s, struct kd_transport *t, bool is_boot)
 {
 	s->next_in = s->next_out = KD_PACKET_ID_INITIAL;
+	if (is_boot)
+		s->next_in |= KD_PACKET_ID_SYNC;
 	if (kd_transport_tap_status(t, NULL) == KD_E_NOT_FOUND)
 		return;
 	note_control(t, true, KD_PACKET_RESET, 0);
@@ -43,6 +45,7 @@ void kd__ring_record_packet(struct kd_ring_record_state *s, struct kd_transport 
 	kd_packet_hdr_encode(bytes, &hdr);
 	bytes[KD_HDR_SIZE + header_size + data_size] = KD_BYTE_TRAILER;
 	kd_transport_tap_note(t, is_out, bytes, KD_HDR_SIZE + header_size + data_size + 1);
+	*id &= ~KD_PACKET_ID_SYNC;
 	note_control(t, !is_out, KD_PACKET_ACKNOWLEDGE, *id);
 	*id ^= 1;
 }

@@ -13,8 +13,11 @@ struct kd_ring_record_state {
 	uint32_t next_in, next_out; /* packet ids */
 };
 
-/* A ring begins: the ids that follow are those of a fresh line. */
-void kd__ring_record_begin(struct kd_ring_record_state *s, struct kd_transport *t);
+/*
+ * A ring begins: the ids that follow are those of a fresh line. `is_boot`: so is the guest, whose
+ * first packet says so on a line.
+ */
+void kd__ring_record_begin(struct kd_ring_record_state *s, struct kd_transport *t, bool is_boot);
 
 /* One packet and its ACK. Nothing happens when `t` does not record. */
 void kd__ring_record_packet(struct kd_ring_record_state *s, struct kd_transport *t, bool is_out,

@@ -156,8 +156,9 @@ enum kd_status kd_transport_tap_status(const struct kd_transport *t, struct kd_e
 void kd_transport_tap_note(struct kd_transport *t, bool is_out, const uint8_t *data, size_t size);
 
 /*
- * Complete the recording and put it in its place; the transport goes on without one. Destroying a
- * tap does the same, but can't tell a failure.
+ * Complete the recording and put it in its place; the transport goes on without one. KD_E_EXISTS:
+ * nothing came from the target, and what was there before stays. Destroying a tap does the same,
+ * but can't tell a failure.
  */
 enum kd_status kd_transport_tap_finish(struct kd_transport *t, struct kd_error *err);
 

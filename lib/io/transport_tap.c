@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <openkd/error.h>
@@ -25,6 +26,8 @@ struct tap {
 	struct kd_error trouble;         /* status != KD_OK: how the recording ended early */
 	uint32_t generation;             /* last one that was recorded as up */
 	bool down_noted;
+	bool has_heard; /* something came from the target */
+	char *path;     /* owned */
 	uint64_t flushed_at;
 };
 
@@ -115,6 +118,7 @@ static enum kd_status tap_read(struct kd_transport *t, uint8_t *buf, size_t size
 
 	note_connection(tap);
 	if (s == KD_OK) {
+		tap->has_heard = tap->has_heard || *n_ret;
 		record_bytes(tap, KD_PCAPNG_INBOUND, buf, *n_ret);
 	} else {
 		if (s != KD_E_AGAIN)
@@ -161,6 +165,7 @@ static void tap_destroy(struct kd_transport *t)
 	if (tap->writer)
 		kd_transport_tap_finish(t, NULL);
 	kd_transport_destroy(tap->inner);
+	free(tap->path);
 	free(tap);
 }
 
@@ -194,7 +199,10 @@ enum kd_status kd_transport_tap_create(struct kd_transport *inner, const char *p
 	struct tap *tap = calloc(1, sizeof *tap);
 	enum kd_status s;
 
-	if (!tap) {
+	if (tap)
+		tap->path = strdup(path);
+	if (!tap || !tap->path) {
+		free(tap);
 		kd_transport_destroy(inner);
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	}
@@ -237,9 +245,20 @@ struct kd_transport *kd__transport_below_tap(struct kd_transport *t)
 
 void kd_transport_tap_note(struct kd_transport *t, bool is_out, const uint8_t *data, size_t size)
 {
-	if (t->ops == &tap_ops)
-		record_bytes((struct tap *)t, is_out ? KD_PCAPNG_OUTBOUND : KD_PCAPNG_INBOUND, data,
-			     size);
+	if (t->ops != &tap_ops)
+		return;
+	if (!is_out)
+		((struct tap *)t)->has_heard = true;
+	record_bytes((struct tap *)t, is_out ? KD_PCAPNG_OUTBOUND : KD_PCAPNG_INBOUND, data, size);
+}
+
+/* A recording of nothing must not replace one that may be of something. */
+static bool keeps_old(const struct tap *tap)
+{
+	struct stat st;
+
+	return !tap->has_heard && stat(tap->path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_size > 0;
 }
 
 enum kd_status kd_transport_tap_finish(struct kd_transport *t, struct kd_error *err)
@@ -249,7 +268,13 @@ enum kd_status kd_transport_tap_finish(struct kd_transport *t, struct kd_error *
 
 	if (!tap || !tap->writer)
 		return kd_error_set(err, KD_E_NOT_FOUND, 0, "nothing is being recorded");
-	s = kd_pcapng_writer_close(tap->writer, err);
+	if (keeps_old(tap)) {
+		kd_pcapng_writer_abort(tap->writer);
+		s = kd_error_set(err, KD_E_EXISTS, 0, "nothing was heard: %.160s stays as it was",
+				 tap->path);
+	} else {
+		s = kd_pcapng_writer_close(tap->writer, err);
+	}
 	tap->writer = NULL;
 	return s;
 }

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "core/link/link.h"
+#include "lib/io/private_dir.h"
 #include "lib/io/transport_private.h"
 #include "lib/wait.h"
 
@@ -238,6 +239,13 @@ static enum kd_status stack_up(struct kd_transport *t, const struct kd_endpoint 
 
 	if (ep->reconnect)
 		s = kd_transport_reconnect_create(t, &t, err);
+	if (s == KD_OK && o && o->record_path && ep->kind == KD_ENDPOINT_REPLAY &&
+	    kd__is_same_file(ep->path, o->record_path)) {
+		kd_transport_destroy(t);
+		return kd_error_set(err, KD_E_EXISTS, 0,
+				    "%.160s is played back: record to another file",
+				    o->record_path);
+	}
 	if (s == KD_OK && o && o->record_path)
 		s = kd_transport_tap_create(t, o->record_path, &t, err);
 	if (s == KD_OK)

@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -95,14 +97,62 @@ static void set_options(int fd, int family)
 	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
 }
 
+/* The socket at a UDP port: its inode, 0: not found. */
+static uint32_t find_socket(const char *table, uint16_t port, unsigned *user_ret)
+{
+	FILE *f = fopen(table, "re");
+	uint32_t inode, found = 0;
+	unsigned at, user;
+	char line[512];
+
+	/* sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode */
+	while (f && !found && fgets(line, sizeof line, f))
+		if (sscanf(line,
+			   " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %*x %*x:%*x %*x:%*x %*x %u "
+			   "%*u %" SCNu32,
+			   &at, &user, &inode) == 3 &&
+		    at == port) {
+			found = inode;
+			*user_ret = user;
+		}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* "pid 4711 (kd)", as far as /proc tells. */
+static void describe_holder(uint16_t port, char *text, size_t size)
+{
+	unsigned user = 0;
+	uint32_t inode = find_socket("/proc/net/udp", port, &user);
+	char program[32];
+	int pid;
+
+	if (!inode)
+		inode = find_socket("/proc/net/udp6", port, &user);
+	pid = inode ? kd__socket_holder(inode) : 0;
+	if (pid) {
+		kd__process_name(pid, program, sizeof program);
+		snprintf(text, size, "pid %d (%s)", pid, program);
+	} else if (inode) {
+		snprintf(text, size, "a process of user %u", user);
+	} else {
+		snprintf(text, size, "another process");
+	}
+}
+
 static enum kd_status bind_failure(uint16_t port, const char *bind_to, int number,
 				   struct kd_error *err)
 {
-	if (number == EADDRINUSE)
+	char holder[64];
+
+	if (number == EADDRINUSE) {
+		describe_holder(port, holder, sizeof holder);
 		return kd_error_set(err, KD_E_EXISTS, 0,
-				    "UDP port %u is in use by another process: end it, or give "
-				    "the target another port (bcdedit /dbgsettings net ... port:N)",
-				    port);
+				    "UDP port %u is in use by %s: end it, or give the target "
+				    "another port (bcdedit /dbgsettings net ... port:N)",
+				    port, holder);
+	}
 	if (number == EADDRNOTAVAIL)
 		return kd_error_set(err, KD_E_NOT_FOUND, 0, "%.60s is no address of this machine",
 				    bind_to);

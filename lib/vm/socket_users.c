@@ -5,8 +5,6 @@
  */
 #include "lib/vm/socket_users.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +21,6 @@ enum {
 	LINE_SIZE = 512,
 	SOCKETS_MAX = 1 << 16,
 	PORTS_MAX = 1 << 14,
-	PROCESSES_MAX = 1 << 15,
-	FDS_MAX = 1 << 12,    /* of a process */
 	REPLIES_MAX = 1 << 12 /* datagrams of the kernel */
 };
 
@@ -206,47 +202,6 @@ static void read_peers(struct kd_socket_table *t)
 	close(fd);
 }
 
-static bool holds(pid_t pid, uint32_t inode)
-{
-	char folder[64], target[64];
-	struct dirent *entry;
-	bool found = false;
-	DIR *d;
-
-	snprintf(folder, sizeof folder, "/proc/%d/fd", (int)pid);
-	d = opendir(folder);
-	for (int i = 0; d && !found && i < FDS_MAX && (entry = readdir(d)); i++) {
-		ssize_t n = readlinkat(dirfd(d), entry->d_name, target, sizeof target - 1);
-		uint32_t number;
-
-		if (n < 0)
-			continue;
-		target[n] = '\0';
-		found = sscanf(target, "socket:[%" SCNu32 "]", &number) == 1 && number == inode;
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
-static pid_t holder_of(uint32_t inode)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	pid_t found = 0;
-
-	for (int i = 0; proc && !found && i < PROCESSES_MAX && (entry = readdir(proc)); i++) {
-		char *end;
-		long pid = strtol(entry->d_name, &end, 10);
-
-		if (!*end && pid > 0 && holds((pid_t)pid, inode))
-			found = (pid_t)pid;
-	}
-	if (proc)
-		closedir(proc);
-	return found;
-}
-
 /* --- asking --- */
 
 void kd__socket_users_unix(struct kd_socket_table *t, const char *path, bool names_them,
@@ -269,7 +224,7 @@ void kd__socket_users_unix(struct kd_socket_table *t, const char *path, bool nam
 	if (!connected || !names_them)
 		return;
 	read_peers(t);
-	ret->pid = connected->peer ? holder_of(connected->peer) : 0;
+	ret->pid = connected->peer ? kd__socket_holder(connected->peer) : 0;
 	if (ret->pid)
 		kd__process_name(ret->pid, ret->program, sizeof ret->program);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """kd without a terminal, against the fake target: exit statuses, signals, ends, bad input."""
+import gzip
 import json
 import os
 import random
@@ -8,11 +9,12 @@ import re
 import select
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 
-from kd_console import Fake, Folder, Kd, check, kill, main, run_kd
+from kd_console import ROOT, Fake, Folder, Kd, check, kill, main, run_kd
 
 # mov ecx,1000; again: nop; dec ecx; jnz again; int3; hlt
 LOOP = "eb demo+1000 b9 e8 03 0 0 90 ff c9 75 fb cc f4"
@@ -41,6 +43,9 @@ def test_silent():
         check(done.returncode == 3, f"status {done.returncode}")
         check(1.9 < done.seconds < 2.5, f"it took {done.seconds:.2f} s")
         check("byte" in done.stderr and "debug" in done.stderr, done.stderr)
+        # What is advised works before the target was heard, where Ctrl-C gives up.
+        check("Break in (.breakin, or kd -b)" in done.stderr, done.stderr)
+        check("Ctrl-C" not in done.stderr and "paused" in done.stderr, done.stderr)
 
 
 def resets_heard(folder, option):
@@ -464,6 +469,63 @@ def test_record():
         check("actual" in done.stdout, "no fields with -v")
 
 
+def test_decode_onto_itself():
+    """kd decode -w and --record never cost a recording: onto itself, unreadable input, nothing heard"""
+    with Folder() as folder, Fake(folder) as target:
+        record, link, out = (folder.path / name for name in ("r.pcapng", "l.pcapng", "out.txt"))
+        done = run_kd(folder, [*target.arguments, "--record", str(record), "-c", "db nt L4; q"])
+        check(done.returncode == 0, done.stderr)
+        before = record.read_bytes()
+        link.symlink_to(record)
+        for options in ([], ["--key", "1.2.3.4"]):
+            done = run_kd(folder, ["decode", str(record), *options, "-w", str(link)])
+            check(done.returncode == 2 and "file to be read" in done.stderr, done.stderr)
+            check(record.read_bytes() == before and link.is_symlink(), "the recording was touched")
+        done = run_kd(folder, ["-k", f"replay:{record}", "--record", str(record), "-c", "q"])
+        check(done.returncode == 3 and "another file" in done.stderr, done.stderr)
+        done = run_kd(folder, ["-k", f"unix:{folder.path}/none", "--record", str(record), "-c", "q"])
+        check(done.returncode == 3, done.stderr)
+        listener, path = silent_socket(folder)
+        done = run_kd(folder, ["-k", f"unix:{path}", "--record", str(record), "-c", "q",
+                               "--connect-timeout", "0.5"])
+        listener.close()
+        check(done.returncode == 3, done.stderr)
+        check(record.read_bytes() == before, "the recording was touched")
+        out.write_text("precious")
+        (folder.path / "bad").write_text("no recording at all, just words")
+        done = run_kd(folder, ["decode", str(folder.path / "bad"), "-w", str(out)])
+        check(done.returncode == 1 and out.read_text() == "precious", done.stderr)
+        check(not list(folder.path.glob("*.part")) + list(folder.path.glob(".*.part")), "a rest")
+
+
+def test_decode_texts():
+    """kd decode of what is no recording: each said once, with what to do"""
+    with Folder() as folder:
+        (folder.path / "x.gz").write_bytes(gzip.compress(b"words"))
+        for words, status, says in ((["x.gz"], 1, "gunzip it"), (["a", "b"], 2, "one file at a time"),
+                                    (["none"], 1, "No such file")):
+            done = run_kd(folder, ["decode", *(str(folder.path / word) for word in words)])
+            check(done.returncode == status and says in done.stderr, done.stderr)
+            check(done.stderr.count(str(folder.path / words[0])) == 1, done.stderr)
+
+
+def test_decode_plain():
+    """kd decode --key -w x.pcapng: a recording instead of the text"""
+    maker = os.environ.get("KD_NET_CAPTURE") or str(ROOT / "build/tests/io/test_kd_decode_net")
+    with Folder() as folder:
+        capture, plain = folder.path / "capture.pcapng", folder.path / "plain.pcapng"
+        subprocess.run([maker, "--capture", str(capture)], check=True, timeout=20)
+        before = capture.read_bytes()
+        words = ["decode", "--key", "8.8.8.8", str(capture)]
+        done = run_kd(folder, words)
+        check(done.returncode == 0 and "GET_VERSION" in done.stdout, done.stderr)
+        done = run_kd(folder, [*words, "-w", str(plain)])
+        check(done.returncode == 0 and done.stdout == "", done.stdout + done.stderr)
+        check("GET_VERSION" in [r["name"] for r in decoded(folder, plain)], "no packets in it")
+        done = run_kd(folder, [*words, "-w", str(capture)])
+        check(done.returncode == 2 and capture.read_bytes() == before, done.stderr)
+
+
 def test_decode_net():
     """kd decode --key: a key that is none, a file that is no capture; the key is not repeated"""
     with Folder() as folder, Fake(folder) as target:
@@ -471,7 +533,8 @@ def test_decode_net():
         done = run_kd(folder, [*target.arguments, "--record", str(record), "-c", "q"])
         for key, says in (("hush.2.3", "fourth word is missing"), ("hush.2.3.4", "no KDNET")):
             done = run_kd(folder, ["decode", "--key", key, str(record)])
-            check(done.returncode == 1 and says in done.stderr, done.stderr)
+            check(done.returncode == (2 if "missing" in says else 1), done.returncode)
+            check(says in done.stderr, done.stderr)
             check("hush" not in done.stderr + done.stdout, done.stderr)
 
 

@@ -47,6 +47,23 @@ def test_killed():
         monitor.close()
 
 
+def test_record_and_replay():
+    """A recording made with default settings plays back: the same commands, the same output"""
+    commands = "k 2; bp demo!DemoTick; g; db nt L20; lm; !process 0 0; r; q"
+    with Folder() as folder, Guest(folder) as guest:
+        record = folder.path / "rec.pcapng"
+        first = run_kd(folder, [*guest.arguments, "--record", str(record), "-c", commands])
+        check(first.returncode == 0, first.stderr)
+        again = run_kd(folder, ["-k", f"replay:{record}", "-y", SYMBOLS, "-c", commands])
+        check(again.returncode == 0, again.stderr)
+        live = first.stdout.replace(f"unix:{guest.socket}", f"replay:{record}")
+        check(again.stdout == live, f"{live}\n--- replayed:\n{again.stdout}")
+        # What comes out of RAM is not in it, and the user is told.
+        mixed = run_kd(folder, [*guest.arguments, "--record", str(record), "--memory", "auto", "-c",
+                                "lm; q"])
+        check(mixed.returncode == 0 and "a replay will not have it" in mixed.stderr, mixed.stderr)
+
+
 def test_left_clean():
     """q, SIGTERM and end of input leave the image's bytes and a running guest"""
     with Folder() as folder, Guest(folder) as guest:

@@ -174,6 +174,7 @@ def test_refusals():
         path = folder.path / "good.dmp"
         path.write_text("precious")
         cases = [(f".dump /f {path}", "is there already"),
+                 (f".dump /f {folder.path}", "is a folder"),
                  (f".dump /f {folder.path}/none/x.dmp", "No such file"),
                  (f".dump {folder.path}/x.dmp", "without /f"),
                  (f".dump /m {folder.path}/x.dmp", "small dump"),
@@ -203,8 +204,8 @@ def test_interrupted():
         check(not [p for p in folder.path.iterdir() if p.name.endswith(".part")], "left behind")
 
 
-def limit_files():
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def limit_files():  # SIGXFSZ is as kd finds it: deadly
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
 

@@ -3,8 +3,11 @@
 """Memory out of the VM's RAM: the same bytes as through KD, and what happens where it can't be had."""
 import os
 import re
+import select
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 os.environ["KD_DEMO_TRANSPORT"] = "COM1"
@@ -83,6 +86,32 @@ def test_only_ram():
         check(done.returncode != 0 and "-qmp" in done.stderr + done.stdout, done.stdout)
 
 
+def test_ram_through_proxy():
+    """--memory ram where no VM is at the other end: said at the first stop, once, with the remedy"""
+    with Folder() as folder, Guest(folder, "--smp", "1") as guest, \
+            socket.socket(socket.AF_UNIX) as listener:
+        path = folder.path / "proxy.sock"
+        listener.bind(str(path))
+        listener.listen(1)
+        threading.Thread(target=relay, args=(listener, guest.socket), daemon=True).start()
+        done = run_kd(folder, ["-k", f"unix:{path}", "-y", SYMBOLS, "--memory", "ram",
+                               "--keep-going", "-c", "lm; .echo over; q"])
+        before = done.stdout.split("over")[0]
+        check(before.count("guest RAM cannot be read (--memory ram): no QEMU") == 1, done.stdout)
+        check("the VM's own socket" in before, done.stdout)
+
+
+def relay(listener, target):
+    with listener.accept()[0] as near, socket.socket(socket.AF_UNIX) as far:
+        far.connect(str(target))
+        while True:
+            for side in select.select([near, far], [], [])[0]:
+                data = side.recv(65536)
+                if not data:
+                    return
+                (far if side is near else near).sendall(data)
+
+
 def live(kd, command):
     kd.send(f".live {command}")
     answer = {}
@@ -109,6 +138,8 @@ def test_live():
             check("running" in answer["text"], str(answer))
             ticks.append(answer["text"].split()[-1])
             time.sleep(0.05)
+        example = live(kd, "dq nt!PsLoadedModuleList L2")
+        check(example["ok"] and "`" in example["text"], str(example))
         code = live(kd, "db nt!KeBugCheckEx L1")
         check(code["ok"] and " cc" not in code["text"], f"our breakpoint is seen: {code}")
         names = live(kd, "!process 0 0")
@@ -121,6 +152,7 @@ def test_live():
 
 if __name__ == "__main__":
     tests = [test_mapped, test_process, test_foreign_process, test_refused, test_only_ram,
+             test_ram_through_proxy,
              test_live]
     if len(sys.argv) > 1:
         tests = [t for t in tests if t.__name__ == "test_" + sys.argv[1]]

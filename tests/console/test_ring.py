@@ -32,6 +32,8 @@ def test_taken():
                                    "bp demo!DemoTick; g; .status; lm; u demo!DemoTick; q"])
             check(done.returncode == 0, done.stderr)
             check(road(done.stdout) == "ring in guest RAM", done.stdout)
+            noise = re.search(r"^ *(\d+)  bytes outside of packets", done.stdout, re.M)
+            check(int(noise[1]) < 40, "the announcement (about 60) counts as noise: " + noise[1])
 
 
 def test_two_processors():

@@ -137,6 +137,26 @@ def test_control_c():
         check("nt" in kd.command("lm1m"), kd.text)
 
 
+def test_before_the_first_stop():
+    """A target that is not heard: .live says what it needs, .breakin stops it, then .live works"""
+    look = ".live dq nt!PsLoadedModuleList L2\n"
+    with Folder() as folder, Guest(folder) as guest:
+        [ticks] = addresses_of(folder, guest, "demo!DemoTicks")
+        monitor = Monitor(guest.qmp)
+        check_runs(monitor, ticks)  # it runs and has nothing to say
+        monitor.close()
+        with Terminal(folder, guest.arguments) as kd:
+            kd.wait(r"Ctrl-C gives up")
+            kd.type(look)
+            kd.wait(r"one stop is needed first.*\.breakin")
+            kd.type(".breakin\n")
+            kd.wait(r"^(\d: )?kd> $")
+            kd.type("g\n")
+            time.sleep(0.3)
+            kd.type(look)
+            kd.wait(r"the target is running[^$]*fffff8|the target is running[^$]*\b8[0-9a-f]{7}")
+
+
 def test_leaving():
     """Ctrl-D on an empty line detaches; the guest runs on"""
     with Folder() as folder, Guest(folder) as guest:
@@ -162,7 +182,8 @@ def test_colours():
 
 
 if __name__ == "__main__":
-    tests = [test_completion, test_editing_and_history, test_control_c, test_leaving, test_colours]
+    tests = [test_completion, test_editing_and_history, test_control_c,
+             test_before_the_first_stop, test_leaving, test_colours]
     if len(sys.argv) > 1:
         tests = [t for t in tests if t.__name__ == "test_" + sys.argv[1]]
     sys.exit(main(tests))

@@ -93,6 +93,7 @@ static void test_prompts_without_end(void **state)
 	struct kd_session_options options = KD_SESSION_OPTIONS_INIT;
 	struct fixture *f = *state;
 	struct flood context = { .host = f->host };
+	struct kd_error why = { 0 };
 	struct kd_event event;
 	pthread_t thread;
 	uint8_t byte;
@@ -108,7 +109,8 @@ static void test_prompts_without_end(void **state)
 	atomic_store(&f->host->paused, true);
 	usleep(20000); /* its thread is past its last look at the socket */
 	assert_int_equal(pthread_create(&thread, NULL, flood, &context), 0);
-	assert_int_equal(kd_memory_read(f->session, f->code, &byte, 1, NULL, NULL), KD_E_TIMEOUT);
+	assert_int_equal(kd_memory_read(f->session, f->code, &byte, 1, NULL, &why), KD_E_TIMEOUT);
+	assert_non_null(strstr(why.text, "did not answer READ_VIRTUAL in 1."));
 	atomic_store(&context.quit, true);
 	pthread_join(thread, NULL);
 	while (kd_session_wait(f->session, 0, &event, NULL) == KD_OK)

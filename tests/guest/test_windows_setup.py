@@ -277,6 +277,7 @@ def test_uninstall(windows):
     code, text, _ = drive.run("uninstall")
     check(code == 0 and drive.files() == before and "gone already" in text,
           "the next time, with the entry gone, the rest goes", text)
+    check('certutil -delstore Root "kdring test"' in text, "how the certificate goes is said", text)
     windows.set_release("xp")
     drive = xp_drive(windows, "x86")
     drive.run("install")

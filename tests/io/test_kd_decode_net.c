@@ -2,7 +2,7 @@
 /*
  * `kd decode --key`: captures made of the recorded datagrams, wrapped in every link type, among
  * other traffic and with everything that can be wrong with a frame. With --json: one capture as
- * JSON lines, for the schema.
+ * JSON lines, for the schema; with --capture PATH: one as a file, for kd.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -401,6 +401,12 @@ static void test_plain(void **state)
 	assert_says("a KDNET session");
 	kd_transport_destroy(t);
 
+	/* Onto itself, by whatever name. */
+	snprintf(endpoint, sizeof endpoint, "%s/link.pcapng", folder);
+	assert_int_equal(symlink(c.path, endpoint), 0);
+	assert_status(KD_E_EXISTS, decode(c.path, "8.8.8.8", endpoint, &n));
+	assert_status(KD_OK, decode(c.path, "8.8.8.8", NULL, &n));
+
 	/* Nowhere to write it: said, and nothing is left. */
 	assert_status(KD_E_NOT_FOUND, decode(c.path, "8.8.8.8", "/nowhere/x.pcapng", &n));
 	/* A wrong key leaves no file. */
@@ -460,6 +466,17 @@ static int json(void)
 	return tear_down(NULL);
 }
 
+/* A capture for the console's tests. */
+static int capture(const char *path)
+{
+	struct capture c;
+
+	begin(&c, "", path);
+	add_session(&c, ETHERNET);
+	end(&c);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,5 +487,7 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--json") == 0)
 		return json();
+	if (argc > 2 && strcmp(argv[1], "--capture") == 0)
+		return capture(argv[2]);
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

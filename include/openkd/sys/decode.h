@@ -164,6 +164,7 @@ struct kd_decode_net_counters {
  *         KD_E_SYNTAX: not a key;
  *         KD_E_MISMATCH: no datagram was made with this key;
  *         KD_E_UNSUPPORTED: nothing of KDNET is in it;
+ *         KD_E_EXISTS: `plain_path` is the capture itself: nothing was written;
  *         else as kd_decode_file(), or writing the recording failed.
  * @blocks as long as reading the file takes
  */
