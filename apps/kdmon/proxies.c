@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "apps/kdmon/proxies.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apps/kd/text.h"
 #include "apps/kdmon/place.h"
@@ -109,10 +111,37 @@ bool proxies_is_deserted(struct proxy *p)
 	return st.is_up && st.is_stopped && !st.has_client;
 }
 
+/* Without the proxy nobody reaches it any more, whatever was wished for as long as it was there. */
+static bool would_be_left(struct proxy *p)
+{
+	struct kd_relay_status st;
+
+	kd_relay_status(p->relay, &st);
+	return st.is_up && (st.is_stopped || st.may_have_breakpoints);
+}
+
+/*
+ * A debugger that is there is sent away first, to where it can't come back from: it may be waiting
+ * at its prompt, and holds the lock of the place where it was.
+ */
+static void let_go(struct proxy *p)
+{
+	struct kd_relay_status st;
+	char name[80], path[108], listen[160], message[200];
+
+	kd_relay_status(p->relay, &st);
+	snprintf(name, sizeof(name), "end-%d-%p.kd", (int)getpid(), (void *)p);
+	if (st.has_client && place_runtime(name, path, sizeof(path), message, sizeof(message))) {
+		snprintf(listen, sizeof(listen), "unix-listen:%s", path);
+		kd_relay_move(p->relay, listen, NULL);
+	}
+	release_target(kd_relay_endpoint(p->relay));
+}
+
 static void free_proxy(struct proxy *p)
 {
-	if (proxies_is_deserted(p))
-		release_target(kd_relay_endpoint(p->relay));
+	if (would_be_left(p))
+		let_go(p);
 	kd_relay_destroy(p->relay);
 	free(p->vm);
 	free(p->id);
@@ -131,10 +160,28 @@ void proxies_remove(struct proxies *p, struct proxy *proxy)
 		}
 }
 
+static void *free_in_thread(void *context)
+{
+	free_proxy(context);
+	return NULL;
+}
+
+/* All at once: each may take some seconds. */
 void proxies_clear(struct proxies *p)
 {
-	while (p->n)
-		free_proxy(p->row[--p->n]);
+	pthread_t threads[PROXIES_MAX];
+	size_t n = 0;
+
+	while (p->n) {
+		struct proxy *row = p->row[--p->n];
+
+		if (pthread_create(&threads[n], NULL, free_in_thread, row) == 0)
+			n++;
+		else
+			free_proxy(row);
+	}
+	while (n)
+		pthread_join(threads[--n], NULL);
 }
 
 /* --- JSON --- */

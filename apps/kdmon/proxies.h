@@ -39,7 +39,10 @@ struct proxy *proxies_at(struct proxies *p, const char *port);
  */
 struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char *target,
 			  const char *listen, bool is_fast, json_t **failure_ret);
-/* Lets its target go on first if nobody is there to do it. */
+/*
+ * A target that stands still, or has breakpoints, is let go on without them first, whoever is
+ * there. Block up to 8 s.
+ */
 void proxies_remove(struct proxies *p, struct proxy *proxy);
 void proxies_clear(struct proxies *p);
 

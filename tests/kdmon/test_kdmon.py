@@ -186,6 +186,21 @@ def test_killed_debugger():
             check(time.monotonic() - start < 1.5, f"{time.monotonic() - start:.2f} s")
 
 
+def test_terminal():
+    """A debugger counts while it has the pseudo-terminal open; killed there, the target is let go"""
+    with Folder() as folder, target(folder), Monitor(folder):
+        made = done(folder, "proxy", "fake", "pty:")["proxy"]
+        check(not vm(folder, "fake")["proxy"]["has_client"], "nobody has it open yet")
+        for _ in range(2):
+            with Kd(folder, ["-k", made["endpoint"], "-b", "--session", "none"]) as kd:
+                kd.wait_text("lets the target run")
+                check(vm(folder, "fake")["proxy"]["has_client"], "it is there")
+                kd.process.kill()
+                kd.process.wait()
+            wait_for("the target", lambda: not vm(folder, "fake")["proxy"]["is_stopped"], 5)
+            wait_for("the end of it", lambda: not vm(folder, "fake")["proxy"]["has_client"], 5)
+
+
 def test_ending():
     """The monitor ends with SIGTERM: nothing is left behind, no target is left standing"""
     with Folder() as folder, target(folder) as fake, Monitor(folder) as monitor:
@@ -336,6 +351,7 @@ def test_watch():
                 kd.wait_end()
             for kind in ("attached", "stopped", "detached"):
                 watch.wait(kind)
+            check(not any(e["event"] == "restarted" for e in watch.events()), "nobody restarted it")
             for event in watch.events():
                 check_schema("monitor-event", event)
 
@@ -425,7 +441,7 @@ def test_hostile_target():
 if __name__ == "__main__":
     tests = [test_names, test_command_line, test_session, test_other_reader, test_tcp_reader,
              test_proxy, test_places,
-             test_one_at_a_time, test_break, test_killed_debugger, test_ending, test_killed_monitor,
+             test_one_at_a_time, test_break, test_killed_debugger, test_terminal, test_ending, test_killed_monitor,
              test_log, test_trace, test_attach, test_watch, test_configured, test_exact, test_hostile_clients,
              test_hostile_target]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]

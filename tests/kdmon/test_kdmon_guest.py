@@ -6,9 +6,12 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 from kdmon_world import Monitor, check, done, kdmon, refused, vm, wait_for
-from kd_console import Folder, Guest, IMAGES, Kd, main, run_kd
+from kd_console import (Folder, Guest, IMAGES, Kd, Monitor as Qmp, SYMBOLS, addresses_of, main,
+                        run_kd)
+from test_kdmon import Watch
 from test_kdnet import KEY, NetGuest
 
 CLEAN = "clean"
@@ -151,15 +154,20 @@ def test_snapshot_by_ring():
 
 
 def test_reset():
-    """Reset and .reboot behind a proxy: the debugger follows, the proxy stays"""
-    with Folder() as folder, Named(folder), Monitor(folder):
-        done(folder, "proxy", name(folder))
+    """Reset and .reboot behind a proxy: the debugger follows, the proxy stays, only a restart is one"""
+    with Folder() as folder, Named(folder), Monitor(folder), \
+            Watch(folder) as watch:
+        watch.wait("appeared")
+        done(folder, "break", name(folder))
+        watch.wait("stopped")
         with stopped(folder) as kd:
-            kd.wait_text("lets the target run")
+            kd.wait_text("lets the target run|was stopped already")
             kd.send("g")
             wait_for("running", lambda: not vm(folder, name(folder))["proxy"]["is_stopped"])
+            check(not any(e["event"] == "restarted" for e in watch.events()), "nobody restarted it")
             done(folder, "reset", name(folder))
             wait_text(kd, "ntoskrnl.exe", 2)
+            watch.wait("restarted")
             done(folder, "break", name(folder))
             wait_text(kd, "Break instruction exception", 2)
             look(kd, "after-reset")
@@ -187,6 +195,65 @@ def test_fast():
         check(re.search(r".", text), "the guest lives")
 
 
+def check_ticks(guest, ticks, what):
+    """The guest counts on, seen by QEMU."""
+    qmp = Qmp(guest.qmp)
+    try:
+        before = qmp.bytes_at(ticks, 4)
+        wait_for(f"the guest after {what}", lambda: qmp.bytes_at(ticks, 4) != before, 5)
+    finally:
+        qmp.close()
+
+
+AT_STOP = "bp demo!DemoTick; g; .echo AT_BP; .sleep 60000"
+RUNNING = "bp nt!KeBugCheckEx; .echo AT_BP; g"
+
+
+def at_breakpoint(folder, commands):
+    kd = Kd(folder, [name(folder), "-y", SYMBOLS, "-c", commands, "--session", "none"])
+    kd.wait_text("AT_BP", 30)
+    wait_for("where it is to be",
+             lambda: vm(folder, name(folder))["proxy"]["is_stopped"] == (commands == AT_STOP))
+    return kd
+
+
+def ends_with_debugger(*options, ring=False):
+    """Its debugger lives and stands at a breakpoint: the guest is let go on, the breakpoint out."""
+    with Folder() as folder, Named(folder, ring=ring) as guest:
+        ticks, = addresses_of(folder, guest, "demo!DemoTicks")
+        code = addresses_of(folder, guest, "demo!DemoTick", "nt!KeBugCheckEx")
+        for end, commands in (("proxy off", AT_STOP), ("SIGTERM", AT_STOP), ("SIGTERM", RUNNING)):
+            with Monitor(folder) as monitor:
+                done(folder, "proxy", name(folder), *options)
+                with at_breakpoint(folder, commands) as kd:
+                    start = time.monotonic()
+                    if end == "SIGTERM":
+                        check(monitor.stop() == 0, "status 0")
+                    else:
+                        done(folder, "proxy", name(folder), "off")
+                    took = time.monotonic() - start
+                    check(took < 8, f"{end} took {took:.1f} s")
+                    check_ticks(guest, ticks, end)
+                    kd.process.kill()
+                    kd.process.wait()
+            qmp = Qmp(guest.qmp)
+            check(all(qmp.bytes_at(a, 1) != b"\xcc" for a in code), f"{end}: the breakpoint is out")
+            qmp.close()
+        left = [p.name for p in (folder.path / "runtime" / "openkd").glob("*.kd")]
+        check(not left, f"left behind: {left}")
+
+
+def test_end_under_debugger():
+    """A proxy ends while its debugger stands at a breakpoint: the guest goes on without it"""
+    ends_with_debugger()
+    ends_with_debugger("--keep-stopped")
+
+
+def test_end_under_debugger_fast():
+    """The same over the ring"""
+    ends_with_debugger("--fast", ring=True)
+
+
 def test_kdnet():
     """KDNET as a plain serial port: a named target with its key, which is shown nowhere"""
     with Folder() as folder, NetGuest(folder, "--smp", "1") as guest:
@@ -208,6 +275,7 @@ def test_kdnet():
 
 if __name__ == "__main__":
     tests = [test_found, test_two, test_no_port, test_snapshot, test_snapshot_by_proxy,
-             test_snapshot_by_ring, test_reset, test_fast, test_kdnet]
+             test_snapshot_by_ring, test_reset, test_fast, test_end_under_debugger,
+             test_end_under_debugger_fast, test_kdnet]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     sys.exit(main(chosen or tests))
