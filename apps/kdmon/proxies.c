@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apps/kd/text.h"
@@ -111,6 +112,16 @@ bool proxies_is_deserted(struct proxy *p)
 	return st.is_up && st.is_stopped && !st.has_client;
 }
 
+void proxies_drop_empty_log(struct proxy *p)
+{
+	struct stat st;
+
+	if (p->own_log && stat(p->own_log, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+		unlink(p->own_log);
+	free(p->own_log);
+	p->own_log = NULL;
+}
+
 /* Without the proxy nobody reaches it any more, whatever was wished for as long as it was there. */
 static bool would_be_left(struct proxy *p)
 {
@@ -143,6 +154,7 @@ static void free_proxy(struct proxy *p)
 	if (would_be_left(p))
 		let_go(p);
 	kd_relay_destroy(p->relay);
+	proxies_drop_empty_log(p);
 	free(p->vm);
 	free(p->id);
 	free(p->port);

@@ -16,6 +16,7 @@ struct proxy {
 	bool is_fast;
 	bool keeps_stopped; /* a target that its debugger left standing is left so */
 	char *attach;       /* command to run when it stops and nobody is there; NULL: none */
+	char *own_log;      /* the log's file if we named it; NULL: none */
 	pid_t debugger;     /* the one we started; 0: none */
 	/* monotonic ms: look then whether it has to be let go on; 0: no need */
 	long long release_at;
@@ -45,6 +46,9 @@ struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char 
  */
 void proxies_remove(struct proxies *p, struct proxy *proxy);
 void proxies_clear(struct proxies *p);
+
+/* A log that has ended, in a place of our choice, with nothing in it: its file goes. */
+void proxies_drop_empty_log(struct proxy *p);
 
 /* docs/schema/vm.schema.json, "proxy". */
 json_t *proxies_show(struct proxy *p);

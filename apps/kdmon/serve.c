@@ -288,7 +288,12 @@ static bool default_log(const char *vm, const char *suffix, char *path, size_t s
 	place_clean(vm, clean, sizeof(clean));
 	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
 	snprintf(name, sizeof(name), "%s-%s.%s", clean, stamp, suffix);
-	return place_state(name, path, size, message, message_size);
+	for (unsigned i = 2; place_state(name, path, size, message, message_size); i++) {
+		if (access(path, F_OK) != 0 || i > 99)
+			return true;
+		snprintf(name, sizeof(name), "%s-%s-%u.%s", clean, stamp, i, suffix); /* new */
+	}
+	return false;
 }
 
 static json_t *start_log(struct proxy *p, json_t *request)
@@ -310,27 +315,39 @@ static json_t *start_log(struct proxy *p, json_t *request)
 	s = kd_relay_log_start(p->relay, path ? path : own, formats[i].format, &err);
 	if (s != KD_OK)
 		return show_error(s, &err);
+	proxies_drop_empty_log(p);
+	p->own_log = path ? NULL : app_strdup(own);
 	return json_pack("{s:b, s:s}", "ok", 1, "path", path ? path : own);
+}
+
+static json_t *stop_log(struct proxy *p, const struct kd_vm *vm)
+{
+	struct kd_relay_status st = { 0 };
+	struct kd_error err = { 0 };
+	enum kd_status s;
+
+	if (p)
+		kd_relay_status(p->relay, &st);
+	if (!st.log[0])
+		return show_failure(KD_E_NOT_FOUND, "%s has no log%s%s", vm->name,
+				    st.log_trouble[0] ? ": " : "", st.log_trouble);
+	s = kd_relay_log_stop(p->relay, &err);
+	proxies_drop_empty_log(p);
+	return s == KD_OK ? show_ok() : show_error(s, &err);
 }
 
 static json_t *op_log(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 		      json_t *request)
 {
 	bool on = !json_is_false(json_object_get(request, "on"));
-	struct proxy *p = *vm->port ? proxies_at(&m->proxies, vm->port) : NULL;
-	struct kd_error err = { 0 };
+	struct proxy *p;
 	json_t *failure;
-	enum kd_status s;
 
 	(void)list;
-	if (!on && !p)
-		return show_failure(KD_E_NOT_FOUND, "%s has no log", vm->name);
-	if (on) {
-		p = need_proxy(m, vm, &failure);
-		return p ? start_log(p, request) : failure;
-	}
-	s = kd_relay_log_stop(p->relay, &err);
-	return s == KD_OK ? show_ok() : show_error(s, &err);
+	if (!on)
+		return stop_log(*vm->port ? proxies_at(&m->proxies, vm->port) : NULL, vm);
+	p = need_proxy(m, vm, &failure);
+	return p ? start_log(p, request) : failure;
 }
 
 static json_t *op_trace(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,

@@ -111,10 +111,13 @@ enum kd_relay_format {
 };
 
 /**
- * Begin a log of all that passes from now on; one that is under way is finished before. Text and
- * JSON lines are appended and end at 1 GB; a pcapng file appears when it is complete.
+ * Begin a log of all that passes from now on; one that is under way is finished then. Text and
+ * JSON lines are appended and end at 1 GB; a pcapng file appears when it is complete, and replaces
+ * none.
  *
- * @return KD_OK; as opening a file.
+ * @return KD_OK: that the one before could not be completed stands in log_trouble;
+ *         KD_E_EXISTS: a pcapng file of that name is there, or the log under way goes there; as
+ *         opening a file. The log that was under way goes on then.
  */
 enum kd_status kd_relay_log_start(struct kd_relay *relay, const char *path,
 				  enum kd_relay_format format, struct kd_error *err);

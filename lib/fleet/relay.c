@@ -569,18 +569,26 @@ KD_EXPORT enum kd_status kd_relay_break_in(struct kd_relay *r, struct kd_error *
 KD_EXPORT enum kd_status kd_relay_log_start(struct kd_relay *r, const char *path,
 					    enum kd_relay_format format, struct kd_error *err)
 {
-	struct kd_error own;
+	struct kd__relay_log next = { .text = NULL };
+	struct kd_error why;
 	enum kd_status s;
 
+	/* The one that runs goes on until there is another. */
 	pthread_mutex_lock(&r->lock);
-	s = kd__relay_log_stop(&r->log, err ? err : &own);
+	s = kd__relay_log_check(&r->log, path, format, err);
+	pthread_mutex_unlock(&r->lock);
 	if (s == KD_OK)
-		s = kd__relay_log_start(&r->log, path, format, r->target_text, err ? err : &own);
-	if (s == KD_OK)
-		r->status.log_trouble[0] = '\0';
+		s = kd__relay_log_start(&next, path, format, r->target_text, err ? err : &why);
+	if (s != KD_OK)
+		return s;
+	pthread_mutex_lock(&r->lock);
+	r->status.log_trouble[0] = '\0';
+	if (kd__relay_log_stop(&r->log, &why) != KD_OK)
+		log_trouble(r, &why);
+	r->log = next;
 	pthread_mutex_unlock(&r->lock);
 	kd_cancel_trigger(&r->wake);
-	return s;
+	return KD_OK;
 }
 
 KD_EXPORT enum kd_status kd_relay_log_stop(struct kd_relay *r, struct kd_error *err)

@@ -249,10 +249,23 @@ def test_log():
             check_schema("decode", row)
         decoded = run_kd(folder, ["decode", str(folder.path / "log.pcapng")])
         check(decoded.returncode == 0 and "READ_VIRTUAL" in decoded.stdout, decoded.stderr)
+        refused(folder, "EXISTS", "remove it, or choose another", "log", "fake", "on",
+                "--format", "pcapng", "-o", folder.path / "log.pcapng")
+        check(run_kd(folder, ["decode", str(folder.path / "log.pcapng")]).stdout == decoded.stdout,
+              "the capture is what it was")
+        refused(folder, "NOT_FOUND", "no log", "log", "fake", "off")
+        unused = done(folder, "log", "fake", "on")["path"]
+        done(folder, "log", "fake", "off")
+        check(not os.path.exists(unused), "an empty log stays")
         made = done(folder, "log", "fake", "on")["path"]
         check(made.startswith(str(folder.path / "state" / "openkd" / "fake-")), made)
         refused(folder, "INVALID", "text, json or pcapng", "log", "fake", "on", "--format", "xml")
         refused(folder, "NOT_FOUND", "/no/where", "log", "fake", "on", "-o", "/no/where/x")
+        check(vm(folder, "fake")["proxy"]["log"] == made, "the one that ran goes on")
+        capture = folder.path / "new.pcapng"
+        done(folder, "log", "fake", "on", "--format", "pcapng", "-o", capture)
+        refused(folder, "EXISTS", "goes to", "log", "fake", "on", "-o", capture)
+        check(vm(folder, "fake")["proxy"]["log"] == str(capture), "it goes on")
 
 
 def test_trace():
