@@ -204,13 +204,13 @@ json_t *proxies_show(struct proxy *p)
 	json_t *o;
 
 	kd_relay_status(p->relay, &st);
-	o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:s, s:s, s:s}",
+	o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:s, s:s, s:s}",
 		      "endpoint", kd_relay_endpoint(p->relay), "target", kd_relay_target(p->relay),
 		      "is_fast", p->is_fast, "is_up", st.is_up, "has_client", st.has_client,
-		      "is_stopped", st.is_stopped, "client_pid", (json_int_t)st.client_pid,
-		      "clients", (json_int_t)st.clients, "refused", (json_int_t)st.refused,
-		      "dropped_bytes", (json_int_t)st.dropped, "road", st.road, "log", st.log,
-		      "attach", p->attach ? p->attach : "");
+		      "is_stopped", st.is_stopped, "is_held", p->is_held, "client_pid",
+		      (json_int_t)st.client_pid, "clients", (json_int_t)st.clients, "refused",
+		      (json_int_t)st.refused, "dropped_bytes", (json_int_t)st.dropped, "road",
+		      st.road, "log", st.log, "attach", p->attach ? p->attach : "");
 	if (o) {
 		json_t *trouble = json_string(st.trouble), *log = json_string(st.log_trouble);
 

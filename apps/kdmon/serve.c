@@ -34,6 +34,7 @@ enum {
 	WATCH_MS = 1000,   /* between two looks while somebody watches */
 	DESERTED_MS = 100, /* a debugger may come back at once */
 	RELEASES_MAX = 3,
+	CONNECT_MS = 1000,
 };
 
 struct client {
@@ -180,11 +181,12 @@ static const char *target_of(const struct monitor *m, const struct kd_vm *vm)
 static struct proxy *need_proxy(struct monitor *m, const struct kd_vm *vm, json_t **failure_ret)
 {
 	struct proxy *p = proxies_at(&m->proxies, vm->port);
+	const char *target = target_of(m, vm);
+	bool is_fast = strncmp(target, "net:", 4) == 0; /* there is no other way */
 
 	*failure_ret = NULL;
-	return p && *vm->port
-		       ? p
-		       : proxies_add(&m->proxies, vm, target_of(m, vm), NULL, false, failure_ret);
+	return p && *vm->port ? p
+			      : proxies_add(&m->proxies, vm, target, NULL, is_fast, failure_ret);
 }
 
 static json_t *op_list(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
@@ -251,21 +253,81 @@ static enum kd_status hold_and_break(struct proxy *p, struct kd_error *err)
 	return s;
 }
 
+/* One that was made just now has to connect first. */
+static void wait_until_up(struct proxy *p)
+{
+	const struct timespec pause = { 0, 10000000 };
+	long long end = now_ms() + CONNECT_MS;
+	struct kd_relay_status st;
+
+	kd_relay_status(p->relay, &st);
+	while (!st.is_up && now_ms() < end) {
+		nanosleep(&pause, NULL);
+		kd_relay_status(p->relay, &st);
+	}
+}
+
+static json_t *break_by_proxy(struct monitor *m, const struct kd_vm *vm)
+{
+	bool is_new = !*vm->port || !proxies_at(&m->proxies, vm->port);
+	struct kd_error err = { 0 };
+	json_t *failure;
+	struct proxy *p = need_proxy(m, vm, &failure);
+	enum kd_status s;
+
+	if (!p)
+		return failure;
+	if (is_new)
+		wait_until_up(p);
+	s = hold_and_break(p, &err);
+	if (s == KD_OK)
+		return with_proxy(p);
+	if (is_new)
+		proxies_remove(&m->proxies, p);
+	return show_error(s, &err);
+}
+
 static json_t *op_break(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 			json_t *request)
 {
-	struct proxy *p = *vm->port ? proxies_at(&m->proxies, vm->port) : NULL;
 	struct kd_error err = { 0 };
+	json_t *failure = show_cannot_stop(vm);
 	enum kd_status s;
 
 	(void)list;
 	(void)request;
+	if (failure)
+		return failure;
 	/* A session of ours asks again until the target stops; a relay can only say it once. */
-	if (p && !vm->session[0])
-		s = hold_and_break(p, &err);
-	else
-		s = kd_vm_break_in(vm, &err);
+	if (!vm->session[0])
+		return break_by_proxy(m, vm);
+	s = kd_vm_break_in(vm, &err);
 	return s == KD_OK ? show_ok() : show_error(s, &err);
+}
+
+/* What `break` stopped, or a debugger left standing. */
+static json_t *op_resume(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
+			 json_t *request)
+{
+	struct proxy *p = *vm->port ? proxies_at(&m->proxies, vm->port) : NULL;
+	struct kd_relay_status st;
+
+	(void)list;
+	(void)request;
+	if (!p)
+		return show_failure(KD_E_NOT_FOUND, "%s has no proxy", vm->name);
+	kd_relay_status(p->relay, &st);
+	if (st.has_client)
+		return show_failure(KD_E_EXISTS,
+				    "a debugger is attached to the proxy of %s: `g` there lets it "
+				    "go on",
+				    vm->name);
+	/* Held, but not stopped: it is just about to. */
+	if ((st.is_stopped || p->is_held) && !release_target(kd_relay_endpoint(p->relay)))
+		return show_failure(KD_E_TIMEOUT, "%s does not answer: it could not be let go on",
+				    vm->name);
+	p->is_held = false;
+	return show_ok();
 }
 
 static const struct {
@@ -405,9 +467,9 @@ static const struct {
 	json_t *(*run)(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 		       json_t *request);
 } operations[] = {
-	{ "list", false, op_list },    { "status", true, op_status }, { "proxy", true, op_proxy },
-	{ "break", true, op_break },   { "log", true, op_log },       { "trace", true, op_trace },
-	{ "attach", true, op_attach },
+	{ "list", false, op_list },  { "status", true, op_status }, { "proxy", true, op_proxy },
+	{ "break", true, op_break }, { "resume", true, op_resume }, { "log", true, op_log },
+	{ "trace", true, op_trace }, { "attach", true, op_attach },
 };
 
 static size_t find_operation(const char *name)
@@ -574,8 +636,8 @@ static void on_request(struct monitor *m, struct client *cl, const char *line)
 		answer = at_once(m, cl, op, request);
 	if (!answer && (!op || find_operation(op) == APP_ARRAY_LEN(operations)))
 		answer = show_failure(KD_E_INVALID,
-				      "\"op\" is ping, list, status, proxy, unproxy, break, log, "
-				      "trace, attach or subscribe");
+				      "\"op\" is ping, list, status, proxy, unproxy, break, "
+				      "resume, log, trace, attach or subscribe");
 	if (!answer && m->n_pending == MONITOR_PENDING_MAX)
 		answer = show_failure(KD_E_BUSY, "too many requests wait");
 	if (answer) {
@@ -676,7 +738,8 @@ static void on_relay_event(struct monitor *m, struct proxy *p, const struct kd_r
 	struct kd_relay_status st;
 
 	tell(m, names[e->kind], p, e->text);
-	if (e->kind == KD_RELAY_CLIENT_CAME)
+	if (e->kind == KD_RELAY_CLIENT_CAME || e->kind == KD_RELAY_RESTARTED ||
+	    e->kind == KD_RELAY_DOWN)
 		p->is_held = false;
 	/* A killed debugger leaves a stop, or breakpoints that make one later. */
 	if (e->kind == KD_RELAY_CLIENT_LEFT || e->kind == KD_RELAY_STOPPED)

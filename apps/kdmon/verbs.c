@@ -215,6 +215,25 @@ static json_t *run_attach(const struct verb_call *call)
 
 /* --- break --- */
 
+/* No monitor is there. */
+static json_t *break_session(const struct kd_vm *vm)
+{
+	json_t *failure = show_cannot_stop(vm);
+	struct kd_error err = { 0 };
+	enum kd_status s;
+
+	if (!failure && !vm->session[0])
+		failure = show_failure(
+			KD_E_NOT_CONNECTED,
+			"no session of OpenKD holds %s: attach one (kd %s), or start "
+			"`kdmon serve`, which stops it by itself",
+			vm->name, vm->name);
+	if (failure)
+		return failure;
+	s = kd_vm_break_in(vm, &err);
+	return s == KD_OK ? show_ok() : show_error(s, &err);
+}
+
 static json_t *run_break(const struct verb_call *call)
 {
 	struct monitor_client *c = monitor_connect();
@@ -233,10 +252,23 @@ static json_t *run_break(const struct verb_call *call)
 	if (s != KD_OK)
 		return show_error(s, &err);
 	s = kd_vm_list_find(list, call->word[0], &vm, &err);
-	if (s == KD_OK)
-		s = kd_vm_break_in(vm, &err);
+	answer = s == KD_OK ? break_session(vm) : show_error(s, &err);
 	kd_vm_list_destroy(list);
-	return s == KD_OK ? show_ok() : show_error(s, &err);
+	return answer;
+}
+
+/* Without a session: it stands there, and the next one has to know. */
+static void show_break(FILE *to, json_t *answer, const struct verb_call *call)
+{
+	const char *vm = call->word[0];
+	json_t *proxy = json_object_get(answer, "proxy");
+
+	if (proxy && !json_is_true(json_object_get(proxy, "has_client")))
+		fprintf(to,
+			"%s is told to stop, and waits for a debugger (kd %s); kdmon resume %s "
+			"lets it "
+			"go on\n",
+			vm, vm, vm);
 }
 
 /* --- log, trace, proxy --- */
@@ -337,9 +369,46 @@ static json_t *run_pause(const struct verb_call *call)
 	return act(call, KD_VM_PAUSE);
 }
 
+/* Stopped by a debugger that is there: only that one can let it go on. NULL: it is not. */
+static json_t *refuse_resume(json_t *vm)
+{
+	json_t *debugger = json_object_get(vm, "debugger"), *proxy = json_object_get(vm, "proxy");
+	bool is_behind = json_is_true(json_object_get(proxy, "has_client"));
+	bool is_stopped = strcmp(show_text(vm, "session_state"), "stopped") == 0 ||
+			  (is_behind && json_is_true(json_object_get(proxy, "is_stopped")));
+	json_t *pid = is_behind ? json_object_get(proxy, "client_pid")
+				: json_object_get(debugger, "pid");
+
+	if (!is_stopped)
+		return NULL;
+	return show_failure(KD_E_EXISTS,
+			    "%s stands in its debugger (pid %" JSON_INTEGER_FORMAT
+			    "): `g` there lets it go on",
+			    show_text(vm, "name"), json_integer_value(pid));
+}
+
+/* Its processors, if they are paused; else, what `break` stopped. */
 static json_t *run_resume(const struct verb_call *call)
 {
-	return act(call, KD_VM_RESUME);
+	json_t *seen = verb_look(call->settings, call->word[0]), *answer = NULL;
+	json_t *vm = json_object_get(seen, "vm"), *proxy = json_object_get(vm, "proxy");
+	bool is_paused = strcmp(show_text(vm, "state"), "paused") == 0;
+	bool waits = json_is_object(proxy) && !json_is_true(json_object_get(proxy, "has_client")) &&
+		     (json_is_true(json_object_get(proxy, "is_stopped")) ||
+		      json_is_true(json_object_get(proxy, "is_held")));
+
+	if (!is_ok(seen))
+		return seen;
+	if (!is_paused)
+		answer = refuse_resume(vm);
+	if (!answer && (is_paused || !waits))
+		answer = act(call, KD_VM_RESUME);
+	if (waits && (!answer || is_ok(answer))) {
+		json_decref(answer);
+		answer = ask_monitor("resume", json_pack("{s:s}", "vm", call->word[0]));
+	}
+	json_decref(seen);
+	return answer;
 }
 
 static json_t *run_reset(const struct verb_call *call)
@@ -407,8 +476,9 @@ const struct verb verbs[] = {
 	  "debugger is there; `off` ends that.",
 	  run_attach, NULL },
 	{ "break", "VM", 1, 1,
-	  "Stop the machine at once, by way of its session or proxy.",
-	  run_break, NULL },
+	  "Stop the machine at once, by way of its session or proxy; the monitor makes a proxy if there "
+	  "is none. Without a debugger it stays stopped until one comes, or `resume`.",
+	  run_break, show_break },
 	{ "log", "VM on|off", 2, 2,
 	  "Log all packets that pass its proxy (one is made if need be): --format, --output.",
 	  run_log, show_log },
@@ -421,7 +491,7 @@ const struct verb verbs[] = {
 	  "the guest's RAM as soon as there is one. `off` ends it.",
 	  run_proxy, show_proxy },
 	{ "pause", "VM", 1, 1, "Let its processors stand still.", run_pause, NULL },
-	{ "resume", "VM", 1, 1, "Let them go on.", run_resume, NULL },
+	{ "resume", "VM", 1, 1, "Let them go on, and what `break` stopped.", run_resume, NULL },
 	{ "reset", "VM", 1, 1, "As by the machine's button.", run_reset, NULL },
 	{ "snapshot", "VM NAME", 2, 2, "Take a snapshot.", run_snapshot, NULL },
 	{ "revert", "VM NAME", 2, 2, "Go back to a snapshot; the debugger stays attached.",

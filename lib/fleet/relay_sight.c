@@ -192,8 +192,8 @@ static void on_from_target(struct kd__sight *s, const struct kd_decode_record *r
 	s->counters.rx_packets++;
 	if (r->id & KD_PACKET_ID_SYNC)
 		on_sync(s, r);
-	else if (s->now - s->reset_at > settled_ns)
-		s->is_reset_asked = false; /* it did not hear that */
+	else if (r->type == KD_PACKET_STATE_MANIPULATE || s->now - s->reset_at > settled_ns)
+		s->is_reset_asked = false; /* they talk on, or it did not hear that */
 	s->is_acked = false;
 	if (r->type == KD_PACKET_STATE_CHANGE64)
 		on_state_change(s, r);

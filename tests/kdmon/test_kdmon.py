@@ -172,6 +172,35 @@ def test_break():
         check(not vm(folder, "fake")["proxy"]["is_stopped"], "it runs on")
 
 
+def test_break_and_resume():
+    """Break makes the proxy that it needs, says how to go on; resume does; a debugger's stop is its own"""
+    with Folder() as folder, target(folder), Monitor(folder):
+        got = kdmon(folder, "break", "fake")
+        check(got.returncode == 0 and "kdmon resume fake" in got.stdout, got.stdout + got.stderr)
+        wait_for("the stop", lambda: vm(folder, "fake")["proxy"]["is_stopped"])
+        time.sleep(0.5)
+        check(vm(folder, "fake")["proxy"]["is_stopped"], "it stays")
+        done(folder, "resume", "fake")
+        seen = vm(folder, "fake")["proxy"]
+        check(not seen["is_stopped"] and not seen["is_held"], seen)
+        done(folder, "break", "fake")
+        done(folder, "resume", "fake")  # at once
+        time.sleep(0.5)
+        check(not vm(folder, "fake")["proxy"]["is_stopped"], "it stopped later")
+        with Kd(folder, ["fake", "-b", "--session", "none"]) as kd:
+            kd.wait_text("lets the target run")
+            refused(folder, "EXISTS", f"pid {kd.process.pid}", "resume", "fake")
+            kd.send("g")
+            wait_for("running", lambda: not vm(folder, "fake")["proxy"]["is_stopped"])
+            refused(folder, "UNSUPPORTED", "configuration file", "resume", "fake")
+        with socket.socket(socket.AF_UNIX) as s:
+            done(folder, "proxy", "fake", "off")
+            wait_for("a free port", lambda: vm(folder, "fake")["debugger"]["kind"] == "none")
+            s.connect(str(folder.path / "target.sock"))
+            wait_for("the reader", lambda: vm(folder, "fake")["debugger"]["kind"] == "other")
+            refused(folder, "EXISTS", f"pid {os.getpid()}", "break", "fake")
+
+
 def test_killed_debugger():
     """kill -9 of the debugger: within a second the target runs on, its breakpoints out"""
     with Folder() as folder, target(folder), Monitor(folder):
@@ -454,7 +483,7 @@ def test_hostile_target():
 if __name__ == "__main__":
     tests = [test_names, test_command_line, test_session, test_other_reader, test_tcp_reader,
              test_proxy, test_places,
-             test_one_at_a_time, test_break, test_killed_debugger, test_terminal, test_ending, test_killed_monitor,
+             test_one_at_a_time, test_break, test_break_and_resume, test_killed_debugger, test_terminal, test_ending, test_killed_monitor,
              test_log, test_trace, test_attach, test_watch, test_configured, test_exact, test_hostile_clients,
              test_hostile_target]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]

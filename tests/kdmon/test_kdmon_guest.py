@@ -72,6 +72,9 @@ def test_found():
         os.chmod(guest.socket, 0o600)
         done(folder, "pause", name(folder))
         wait_for("the pause", lambda: vm(folder, name(folder))["state"] == "paused")
+        refused(folder, "UNSUPPORTED", "is paused", "break", name(folder))
+        with Monitor(folder):
+            refused(folder, "UNSUPPORTED", "is paused", "break", name(folder))
         done(folder, "resume", name(folder))
         wait_for("the end of it", lambda: vm(folder, name(folder))["state"] == "running")
         got = run_kd(folder, [name(folder), "-y", IMAGES, "-c", "lm; q"])
@@ -155,8 +158,8 @@ def test_snapshot_by_ring():
 
 def test_reset():
     """Reset and .reboot behind a proxy: the debugger follows, the proxy stays, only a restart is one"""
-    with Folder() as folder, Named(folder), Monitor(folder), \
-            Watch(folder) as watch:
+    with Folder() as folder, Named(folder) as guest, Monitor(folder), Watch(folder) as watch:
+        addresses_of(folder, guest, "demo!DemoTicks")  # it is up
         watch.wait("appeared")
         done(folder, "break", name(folder))
         watch.wait("stopped")
@@ -166,7 +169,7 @@ def test_reset():
             wait_for("running", lambda: not vm(folder, name(folder))["proxy"]["is_stopped"])
             check(not any(e["event"] == "restarted" for e in watch.events()), "nobody restarted it")
             done(folder, "reset", name(folder))
-            wait_text(kd, "ntoskrnl.exe", 2)
+            wait_text(kd, "ntoskrnl.exe", 1)
             watch.wait("restarted")
             done(folder, "break", name(folder))
             wait_text(kd, "Break instruction exception", 2)
