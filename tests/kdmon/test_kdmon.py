@@ -3,6 +3,7 @@
 """kdmon and its monitor, on fake targets: names, proxies, counters, logs, traces, debuggers."""
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -86,6 +87,16 @@ def test_other_reader():
         check(seen["debugger"]["pid"] == os.getpid(), f"{seen['debugger']}, not {os.getpid()}")
         check("two readers" in seen["obstacles"][0], seen["obstacles"])
         refused(folder, "EXISTS", str(os.getpid()), "attach", "fake")
+        with Kd(folder, ["fake", "--session", "none"]) as kd:
+            says(kd, f"kd: fake: .*pid {os.getpid()}.* two readers .* end it, or let it attach to a proxy")
+
+
+def says(kd, pattern):
+    """On stderr, while it waits."""
+    def there():
+        kd._read(0.1)
+        return re.search(pattern, kd.errors)
+    wait_for(f"{pattern} in {kd.errors!r}", there)
 
 
 def test_tcp_reader():

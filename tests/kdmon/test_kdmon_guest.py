@@ -11,7 +11,7 @@ import time
 from kdmon_world import Monitor, check, done, kdmon, refused, vm, wait_for
 from kd_console import (Folder, Guest, IMAGES, Kd, Monitor as Qmp, SYMBOLS, addresses_of, main,
                         run_kd)
-from test_kdmon import Watch
+from test_kdmon import Watch, says
 from test_kdnet import KEY, NetGuest
 
 CLEAN = "clean"
@@ -75,6 +75,8 @@ def test_found():
         refused(folder, "UNSUPPORTED", "is paused", "break", name(folder))
         with Monitor(folder):
             refused(folder, "UNSUPPORTED", "is paused", "break", name(folder))
+        with Kd(folder, [name(folder), "--session", "none"]) as kd:
+            says(kd, f"kd: {name(folder)} is paused: .* kdmon resume {name(folder)}\n")
         done(folder, "resume", name(folder))
         wait_for("the end of it", lambda: vm(folder, name(folder))["state"] == "running")
         got = run_kd(folder, [name(folder), "-y", IMAGES, "-c", "lm; q"])
