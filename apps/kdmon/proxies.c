@@ -112,14 +112,15 @@ bool proxies_is_deserted(struct proxy *p)
 	return st.is_up && st.is_stopped && !st.has_client;
 }
 
-void proxies_drop_empty_log(struct proxy *p)
+bool proxies_drop_empty_log(struct proxy *p)
 {
 	struct stat st;
+	bool is_empty = p->own_log && stat(p->own_log, &st) == 0 && S_ISREG(st.st_mode) &&
+			st.st_size == 0 && unlink(p->own_log) == 0;
 
-	if (p->own_log && stat(p->own_log, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
-		unlink(p->own_log);
 	free(p->own_log);
 	p->own_log = NULL;
+	return is_empty;
 }
 
 /* Without the proxy nobody reaches it any more, whatever was wished for as long as it was there. */

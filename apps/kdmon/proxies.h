@@ -47,8 +47,9 @@ struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char 
 void proxies_remove(struct proxies *p, struct proxy *proxy);
 void proxies_clear(struct proxies *p);
 
-/* A log that has ended, in a place of our choice, with nothing in it: its file goes. */
-void proxies_drop_empty_log(struct proxy *p);
+/* A log that has ended, in a place of our choice, with nothing in it: its file goes. True: it did.
+ */
+bool proxies_drop_empty_log(struct proxy *p);
 
 /* docs/schema/vm.schema.json, "proxy". */
 json_t *proxies_show(struct proxy *p);

@@ -394,8 +394,9 @@ static json_t *stop_log(struct proxy *p, const struct kd_vm *vm)
 		return show_failure(KD_E_NOT_FOUND, "%s has no log%s%s", vm->name,
 				    st.log_trouble[0] ? ": " : "", st.log_trouble);
 	s = kd_relay_log_stop(p->relay, &err);
-	proxies_drop_empty_log(p);
-	return s == KD_OK ? show_ok() : show_error(s, &err);
+	if (s != KD_OK)
+		return show_error(s, &err);
+	return json_pack("{s:b, s:s}", "ok", 1, "path", proxies_drop_empty_log(p) ? "" : st.log);
 }
 
 static json_t *op_log(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,

@@ -307,11 +307,14 @@ static json_t *run_log(const struct verb_call *call)
 
 static void show_log(FILE *to, json_t *answer, const struct verb_call *call)
 {
-	(void)call;
-	if (*show_text(answer, "path"))
-		fprintf(to, "logging to %s\n", show_text(answer, "path"));
+	const char *path = show_text(answer, "path");
+
+	if (on_or_off(call->word[1]) == 1)
+		fprintf(to, "logging to %s\n", path);
+	else if (*path)
+		fprintf(to, "the log is complete: %s\n", path);
 	else
-		fprintf(to, "the log is complete\n");
+		fprintf(to, "nothing was logged, and no file is left\n");
 }
 
 static json_t *run_trace(const struct verb_call *call)

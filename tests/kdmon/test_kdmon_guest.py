@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from kd_console import (Folder, Guest, IMAGES, Kd, Monitor as Qmp, SYMBOLS, addr
                         run_kd)
 from test_kdmon import Watch, says
 from test_kdnet import KEY, NetGuest
+from test_screen import Terminal
 
 CLEAN = "clean"
 
@@ -137,6 +139,23 @@ def test_snapshot():
     """Snapshot and revert under a session of kd: it goes on"""
     with Folder() as folder, Named(folder), stopped(folder) as kd:
         snapshots_survive(folder, kd)
+
+
+def test_snapshot_on_screen():
+    """The screen's `v` lists what there is to go back to"""
+    with Folder() as folder, Named(folder), Terminal(folder) as t:
+        wait_for("its state", lambda: vm(folder, name(folder))["state"] == "running")
+        t.wait(f"^{name(folder)}")
+        row = [line.split()[0] for line in t.text.splitlines()[2:] if line].index(name(folder))
+        t.type("Home", *["j"] * row)
+        t.type("v")
+        t.wait(f"{name(folder)}: 0 snapshots")
+        for snapshot in ("first", "second"):
+            done(folder, "snapshot", name(folder), snapshot)
+        t.type("v")
+        t.wait(r"(?s): 2 snapshots.*  first\n.*  second\n.*Snapshot to go back to:")
+        t.type("first", "Enter")
+        t.wait(f"revert {name(folder)}: done")
 
 
 def test_snapshot_by_proxy():
@@ -280,7 +299,8 @@ def test_kdnet():
 
 if __name__ == "__main__":
     tests = [test_found, test_two, test_no_port, test_snapshot, test_snapshot_by_proxy,
-             test_snapshot_by_ring, test_reset, test_fast, test_end_under_debugger,
+             test_snapshot_by_ring,
+             *([test_snapshot_on_screen] if shutil.which("tmux") else []), test_reset, test_fast, test_end_under_debugger,
              test_end_under_debugger_fast, test_kdnet]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     sys.exit(main(chosen or tests))
