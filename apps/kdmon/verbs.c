@@ -190,13 +190,18 @@ static json_t *run_debugger(const struct verb_call *call, json_t *vm)
 	return o;
 }
 
+static const char *check_attach(const struct verb_call *call)
+{
+	return call->n_words > 1 && strcmp(call->word[1], "off") != 0
+		       ? "usage: kdmon attach VM, or kdmon attach VM off"
+		       : NULL;
+}
+
 static json_t *run_attach(const struct verb_call *call)
 {
 	json_t *answer, *refusal, *vm;
 	bool is_off = call->n_words > 1 && strcmp(call->word[1], "off") == 0;
 
-	if (call->n_words > 1 && !is_off)
-		return show_failure(KD_E_INVALID, "attach VM, or attach VM off");
 	if (is_off)
 		return ask_monitor("attach", json_pack("{s:s}", "vm", call->word[0]));
 	if (call->when_stopped)
@@ -290,6 +295,17 @@ static int on_or_off(const char *word)
 	return !strcmp(word, "on") ? 1 : !strcmp(word, "off") ? 0 : -1;
 }
 
+static const char *check_log(const struct verb_call *call)
+{
+	const char *f = call->format;
+
+	if (on_or_off(call->word[1]) < 0)
+		return "usage: kdmon log VM on, or kdmon log VM off";
+	if (f && strcmp(f, "text") != 0 && strcmp(f, "json") != 0 && strcmp(f, "pcapng") != 0)
+		return "--format is text, json or pcapng";
+	return NULL;
+}
+
 static json_t *run_log(const struct verb_call *call)
 {
 	int on = on_or_off(call->word[1]);
@@ -298,10 +314,6 @@ static json_t *run_log(const struct verb_call *call)
 				    "format", call->format, "path", path);
 
 	free(path);
-	if (on < 0) {
-		json_decref(request);
-		return show_failure(KD_E_INVALID, "log VM on, or log VM off");
-	}
 	return ask_monitor("log", request);
 }
 
@@ -469,38 +481,38 @@ static void show_snapshots(FILE *to, json_t *answer, const struct verb_call *cal
 const struct verb verbs[] = {
 	{ "list", "", 0, 0,
 	  "All machines: name, where they were found, state, who debugs them, packets, endpoint.",
-	  run_list, show_list_text },
+	  run_list, show_list_text, NULL },
 	{ "status", "VM", 1, 1,
 	  "Everything about one, and what is in the way of debugging it.",
-	  run_status, show_status_text },
+	  run_status, show_status_text, NULL },
 	{ "attach", "VM [off]", 1, 2,
 	  "Start a debugger on it, here and now (--command, else `attach` of the configuration file, "
 	  "else kd). With --when-stopped: the monitor starts it when the machine stops and no "
 	  "debugger is there; `off` ends that.",
-	  run_attach, NULL },
+	  run_attach, NULL, check_attach },
 	{ "break", "VM", 1, 1,
 	  "Stop the machine at once, by way of its session or proxy; the monitor makes a proxy if there "
 	  "is none. Without a debugger it stays stopped until one comes, or `resume`.",
-	  run_break, show_break },
+	  run_break, show_break, NULL },
 	{ "log", "VM on|off", 2, 2,
 	  "Log all packets that pass its proxy (one is made if need be): --format, --output.",
-	  run_log, show_log },
+	  run_log, show_log, check_log },
 	{ "trace", "VM PREFIX FILE|off", 3, 3,
 	  "Append what it prints and begins with PREFIX (\"\": all) to FILE.",
-	  run_trace, NULL },
+	  run_trace, NULL, NULL },
 	{ "proxy", "VM [ENDPOINT|off]", 1, 2,
 	  "Stand between the machine and debuggers: they attach to ENDPOINT (unix-listen:PATH, "
 	  "tcp-listen:HOST:PORT, pty:; else a socket in the runtime folder). --fast: over the ring in "
 	  "the guest's RAM as soon as there is one. `off` ends it.",
-	  run_proxy, show_proxy },
-	{ "pause", "VM", 1, 1, "Let its processors stand still.", run_pause, NULL },
-	{ "resume", "VM", 1, 1, "Let them go on, and what `break` stopped.", run_resume, NULL },
-	{ "reset", "VM", 1, 1, "As by the machine's button.", run_reset, NULL },
-	{ "snapshot", "VM NAME", 2, 2, "Take a snapshot.", run_snapshot, NULL },
+	  run_proxy, show_proxy, NULL },
+	{ "pause", "VM", 1, 1, "Let its processors stand still.", run_pause, NULL, NULL },
+	{ "resume", "VM", 1, 1, "Let them go on, and what `break` stopped.", run_resume, NULL, NULL },
+	{ "reset", "VM", 1, 1, "As by the machine's button.", run_reset, NULL, NULL },
+	{ "snapshot", "VM NAME", 2, 2, "Take a snapshot.", run_snapshot, NULL, NULL },
 	{ "revert", "VM NAME", 2, 2, "Go back to a snapshot; the debugger stays attached.",
-	  run_revert, NULL },
-	{ "snapshots", "VM", 1, 1, "The names of its snapshots.", run_snapshots, show_snapshots },
-	{ NULL, NULL, 0, 0, NULL, NULL, NULL },
+	  run_revert, NULL, NULL },
+	{ "snapshots", "VM", 1, 1, "The names of its snapshots.", run_snapshots, show_snapshots, NULL },
+	{ NULL, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
 /* clang-format on */
 

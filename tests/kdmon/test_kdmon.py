@@ -47,7 +47,10 @@ def test_names():
 def test_command_line():
     """Wrong command lines have status 2 and one line; help and version are printed"""
     with Folder() as folder:
-        for words, text in ((["fly"], "no verb 'fly'"), (["status"], "status VM"),
+        for words, text in ((["fly"], "no verb 'fly'"), (["status"], "usage: kdmon status VM"),
+                            (["log", "a", "maybe"], "usage: kdmon log VM on"),
+                            (["log", "a", "on", "--format", "xml"], "text, json or pcapng"),
+                            (["attach", "a", "now"], "kdmon attach VM off"),
                             (["--bogus"], "no option '--bogus'"), (["list", "x"], "kdmon list"),
                             (["log", "a", "on", "--format"], "wants FORMAT"), ([], "which verb")):
             got = kdmon(folder, *words)
@@ -55,6 +58,10 @@ def test_command_line():
                   f"{words}: {got.returncode} {got.stderr}")
         check("proxy VM" in kdmon(folder, "--help").stdout, "help")
         check(kdmon(folder, "--version").stdout.startswith("kdmon (OpenKD) "), "version")
+        folder.environment["XDG_RUNTIME_DIR"] = str(folder.path / "none")
+        got = kdmon(folder, "serve")
+        check(got.returncode == 1 and "export XDG_RUNTIME_DIR=" in got.stderr and
+              got.stderr.count("\n") == 1, got.stderr)
         folder.configure("nonsense\n")
         check(kdmon(folder, "list").returncode == 2, "a bad configuration file")
 
@@ -299,7 +306,6 @@ def test_log():
         check(not os.path.exists(unused), "an empty log stays")
         made = done(folder, "log", "fake", "on")["path"]
         check(made.startswith(str(folder.path / "state" / "openkd" / "fake-")), made)
-        refused(folder, "INVALID", "text, json or pcapng", "log", "fake", "on", "--format", "xml")
         refused(folder, "NOT_FOUND", "/no/where", "log", "fake", "on", "-o", "/no/where/x")
         check(vm(folder, "fake")["proxy"]["log"] == made, "the one that ran goes on")
         capture = folder.path / "new.pcapng"

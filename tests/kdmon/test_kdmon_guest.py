@@ -88,11 +88,12 @@ def test_found():
 def test_two():
     """Two of one name: refused with their ids, which work; a VM without a usable port says how"""
     with Folder() as folder, Folder() as other, Named(folder) as guest:
-        with Guest(other, "--", "-name", name(folder), "-serial", "null"):
+        with Guest(other, "--", "-name", name(folder), "-serial", "null") as second:
             refused(folder, "AMBIGUOUS", f"pid-{guest.process.pid}", "status", name(folder))
             check(vm(folder, f"pid-{guest.process.pid}")["name"] == name(folder), "by id")
             got = run_kd(folder, [name(folder), "-c", "q"])
             check(got.returncode == 2 and "2 VMs are called" in got.stderr, got.stderr)
+            refused(folder, "UNSUPPORTED", "qcow2", "snapshot", f"pid-{second.process.pid}", CLEAN)
 
 
 def test_no_port():
@@ -122,7 +123,7 @@ def snapshots_survive(folder, kd):
     look(kd, "before")
     done(folder, "snapshot", name(folder), CLEAN)
     check(done(folder, "snapshots", name(folder))["snapshots"] == [CLEAN], "its name")
-    refused(folder, "EXISTS", "already", "snapshot", name(folder), CLEAN)
+    refused(folder, "EXISTS", f"delvm {CLEAN}", "snapshot", name(folder), CLEAN)
     refused(folder, "NOT_FOUND", "no snapshot", "revert", name(folder), "dirty")
     look(kd, "taken")
     kd.send("g")
