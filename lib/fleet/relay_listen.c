@@ -13,9 +13,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
-
-#include "lib/io/tty_line.h"
 
 enum { BACKLOG = 4, REFUSED_MAX = 64 };
 
@@ -142,12 +141,18 @@ static enum kd_status listen_tcp(struct kd__relay_listener *l, const struct kd_e
 /* Opened and closed once, its other end tells by a hangup that nobody has it open. */
 static int set_up_slave(const char *name)
 {
-	struct kd__tty_saved unused;
-	int fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	int number = fd < 0 ? errno : kd__tty_make_raw(fd, 0, &unused, NULL);
+	int fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), number = 0;
+	struct termios t;
 
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return errno;
+	if (tcgetattr(fd, &t) == 0) {
+		cfmakeraw(&t);
+		number = tcsetattr(fd, TCSANOW, &t) == 0 ? 0 : errno;
+	} else {
+		number = errno;
+	}
+	close(fd);
 	return number;
 }
 
