@@ -136,7 +136,7 @@ static bool would_be_left(struct proxy *p)
  * A debugger that is there is sent away first, to where it can't come back from: it may be waiting
  * at its prompt, and holds the lock of the place where it was.
  */
-static void let_go(struct proxy *p)
+static bool let_go(struct proxy *p)
 {
 	struct kd_relay_status st;
 	char name[80], path[108], listen[160], message[200];
@@ -147,13 +147,13 @@ static void let_go(struct proxy *p)
 		snprintf(listen, sizeof(listen), "unix-listen:%s", path);
 		kd_relay_move(p->relay, listen, NULL);
 	}
-	release_target(kd_relay_endpoint(p->relay));
+	return release_target(kd_relay_endpoint(p->relay));
 }
 
-static void free_proxy(struct proxy *p)
+static bool free_proxy(struct proxy *p)
 {
-	if (would_be_left(p))
-		let_go(p);
+	bool is_well = !would_be_left(p) || let_go(p);
+
 	kd_relay_destroy(p->relay);
 	proxies_drop_empty_log(p);
 	free(p->vm);
@@ -161,21 +161,26 @@ static void free_proxy(struct proxy *p)
 	free(p->port);
 	free(p->attach);
 	free(p);
+	return is_well;
 }
 
-void proxies_remove(struct proxies *p, struct proxy *proxy)
+bool proxies_remove(struct proxies *p, struct proxy *proxy)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (p->row[i] == proxy) {
 			p->row[i] = p->row[--p->n];
-			free_proxy(proxy);
-			return;
+			break;
 		}
+	return free_proxy(proxy);
 }
 
 static void *free_in_thread(void *context)
 {
-	free_proxy(context);
+	char vm[128];
+
+	snprintf(vm, sizeof(vm), "%s", ((struct proxy *)context)->vm);
+	if (!free_proxy(context))
+		fprintf(stderr, "kdmon: " PROXIES_LEFT "\n", vm, vm);
 	return NULL;
 }
 
@@ -191,7 +196,7 @@ void proxies_clear(struct proxies *p)
 		if (pthread_create(&threads[n], NULL, free_in_thread, row) == 0)
 			n++;
 		else
-			free_proxy(row);
+			free_in_thread(row);
 	}
 	while (n)
 		pthread_join(threads[--n], NULL);

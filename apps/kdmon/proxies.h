@@ -40,11 +40,16 @@ struct proxy *proxies_at(struct proxies *p, const char *port);
  */
 struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char *target,
 			  const char *listen, bool is_fast, json_t **failure_ret);
+/* For printf, with the machine's name twice. */
+#define PROXIES_LEFT                                                                            \
+	"%s did not answer (is it paused?) and could not be let go on: it may stand still, or " \
+	"have breakpoints in it. kd %s, then q, repairs that as soon as it runs"
+
 /*
  * A target that stands still, or has breakpoints, is let go on without them first, whoever is
- * there. Block up to 8 s.
+ * there. Block up to 8 s. False: it did not answer, and is as it was; clear() says so on stderr.
  */
-void proxies_remove(struct proxies *p, struct proxy *proxy);
+bool proxies_remove(struct proxies *p, struct proxy *proxy);
 void proxies_clear(struct proxies *p);
 
 /* A log that has ended, in a place of our choice, with nothing in it: its file goes. True: it did.

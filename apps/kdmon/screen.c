@@ -344,14 +344,16 @@ static struct verb_call call_on(const struct screen *s, json_t *vm)
 
 static void report(struct screen *s, const char *verb, json_t *vm, json_t *answer)
 {
-	char text[LINE_SIZE];
 	const char *path = json_string_value(json_object_get(answer, "path"));
+	const char *what = path ? path : "";
+	char text[LINE_SIZE];
 
+	if (path && !*path)
+		what = "(nothing was logged, and no file is left)";
+	else if (json_is_true(json_object_get(json_object_get(answer, "proxy"), "is_held")))
+		what = "(a attaches, r lets it go on)";
 	if (json_is_true(json_object_get(answer, "ok")))
-		snprintf(text, sizeof(text), "%s %s: done %s", verb, show_text(vm, "name"),
-			 !path   ? ""
-			 : *path ? path
-				 : "(nothing was logged, and no file is left)");
+		snprintf(text, sizeof(text), "%s %s: done %s", verb, show_text(vm, "name"), what);
 	else
 		snprintf(text, sizeof(text), "%s %s: %s", verb, show_text(vm, "name"),
 			 show_text(answer, "error"));

@@ -189,6 +189,19 @@ static struct proxy *need_proxy(struct monitor *m, const struct kd_vm *vm, json_
 			      : proxies_add(&m->proxies, vm, target, NULL, is_fast, failure_ret);
 }
 
+/* What was to be done by a proxy came to nothing: one that was made for it goes again. */
+static json_t *undo(struct monitor *m, struct proxy *p, bool is_new, json_t *answer)
+{
+	if (is_new && !json_is_true(json_object_get(answer, "ok")))
+		proxies_remove(&m->proxies, p);
+	return answer;
+}
+
+static bool has_proxy(struct monitor *m, const struct kd_vm *vm)
+{
+	return *vm->port && proxies_at(&m->proxies, vm->port);
+}
+
 static json_t *op_list(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 		       json_t *request)
 {
@@ -269,7 +282,7 @@ static void wait_until_up(struct proxy *p)
 
 static json_t *break_by_proxy(struct monitor *m, const struct kd_vm *vm)
 {
-	bool is_new = !*vm->port || !proxies_at(&m->proxies, vm->port);
+	bool is_new = !has_proxy(m, vm);
 	struct kd_error err = { 0 };
 	json_t *failure;
 	struct proxy *p = need_proxy(m, vm, &failure);
@@ -280,11 +293,7 @@ static json_t *break_by_proxy(struct monitor *m, const struct kd_vm *vm)
 	if (is_new)
 		wait_until_up(p);
 	s = hold_and_break(p, &err);
-	if (s == KD_OK)
-		return with_proxy(p);
-	if (is_new)
-		proxies_remove(&m->proxies, p);
-	return show_error(s, &err);
+	return undo(m, p, is_new, s == KD_OK ? with_proxy(p) : show_error(s, &err));
 }
 
 static json_t *op_break(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
@@ -402,7 +411,7 @@ static json_t *stop_log(struct proxy *p, const struct kd_vm *vm)
 static json_t *op_log(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 		      json_t *request)
 {
-	bool on = !json_is_false(json_object_get(request, "on"));
+	bool on = !json_is_false(json_object_get(request, "on")), is_new = !has_proxy(m, vm);
 	struct proxy *p;
 	json_t *failure;
 
@@ -410,7 +419,7 @@ static json_t *op_log(struct monitor *m, struct kd_vm_list *list, const struct k
 	if (!on)
 		return stop_log(*vm->port ? proxies_at(&m->proxies, vm->port) : NULL, vm);
 	p = need_proxy(m, vm, &failure);
-	return p ? start_log(p, request) : failure;
+	return p ? undo(m, p, is_new, start_log(p, request)) : failure;
 }
 
 static json_t *op_trace(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
@@ -418,6 +427,7 @@ static json_t *op_trace(struct monitor *m, struct kd_vm_list *list, const struct
 {
 	const char *prefix = json_string_value(json_object_get(request, "prefix"));
 	const char *path = json_string_value(json_object_get(request, "path"));
+	bool is_new = !has_proxy(m, vm);
 	struct kd_error err = { 0 };
 	struct proxy *p;
 	json_t *failure;
@@ -431,7 +441,7 @@ static json_t *op_trace(struct monitor *m, struct kd_vm_list *list, const struct
 		return failure;
 	s = path ? kd_relay_trace_start(p->relay, prefix, path, &err)
 		 : kd_relay_trace_stop(p->relay, prefix, &err);
-	return s == KD_OK ? with_proxy(p) : show_error(s, &err);
+	return undo(m, p, is_new, s == KD_OK ? with_proxy(p) : show_error(s, &err));
 }
 
 static json_t *op_attach(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
@@ -442,6 +452,8 @@ static json_t *op_attach(struct monitor *m, struct kd_vm_list *list, const struc
 	json_t *failure;
 
 	(void)list;
+	if (!command && !has_proxy(m, vm))
+		return show_failure(KD_E_NOT_FOUND, "nothing is started when %s stops", vm->name);
 	p = need_proxy(m, vm, &failure);
 	if (!p)
 		return failure;
@@ -457,8 +469,10 @@ static json_t *op_unproxy(struct monitor *m, json_t *request)
 
 	if (!p)
 		return show_failure(KD_E_NOT_FOUND, "%s has no proxy", vm ? vm : "?");
-	proxies_remove(&m->proxies, p);
-	return show_ok();
+	return proxies_remove(&m->proxies, p)
+		       ? show_ok()
+		       : show_failure(KD_E_TIMEOUT, "the proxy has ended, but " PROXIES_LEFT, vm,
+				      vm);
 }
 
 /* Those that need to know what machines there are; "vm" is looked for. */

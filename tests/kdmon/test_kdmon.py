@@ -280,6 +280,10 @@ def test_log():
     """Logs on and off at run time: text, JSON as its schema says, pcapng that kd decode reads"""
     with Folder() as folder, target(folder), Monitor(folder):
         refused(folder, "NOT_FOUND", "no log", "log", "fake", "off")
+        refused(folder, "NOT_FOUND", "/no/where", "log", "fake", "on", "-o", "/no/where/x")
+        refused(folder, "NOT_FOUND", "no trace", "trace", "fake", "x", "off")
+        refused(folder, "NOT_FOUND", "nothing is started", "attach", "fake", "off")
+        check(not vm(folder, "fake")["proxy"], "a proxy was left by what did not work")
         for form in ("text", "json", "pcapng"):
             path = folder.path / f"log.{form}"
             check(done(folder, "log", "fake", "on", "--format", form, "-o", path)["path"] == str(path),

@@ -274,6 +274,22 @@ def test_end_under_debugger():
     ends_with_debugger("--keep-stopped")
 
 
+def test_end_paused():
+    """The proxy of a machine that is paused at a breakpoint ends: it is said what is left in it"""
+    with Folder() as folder, Named(folder) as guest, Monitor(folder):
+        ticks, = addresses_of(folder, guest, "demo!DemoTicks")
+        done(folder, "proxy", name(folder))
+        with at_breakpoint(folder, AT_STOP) as kd:
+            done(folder, "pause", name(folder))
+            refused(folder, "TIMEOUT", f"kd {name(folder)}, then q", "proxy", name(folder), "off")
+            kd.process.kill()
+            kd.process.wait()
+        done(folder, "resume", name(folder))
+        got = run_kd(folder, [name(folder), "-y", SYMBOLS, "-b", "-c", "q"])
+        check(got.returncode == 0, got.stderr)
+        check_ticks(guest, ticks, "q")
+
+
 def test_end_under_debugger_fast():
     """The same over the ring"""
     ends_with_debugger("--fast", ring=True)
@@ -302,6 +318,6 @@ if __name__ == "__main__":
     tests = [test_found, test_two, test_no_port, test_snapshot, test_snapshot_by_proxy,
              test_snapshot_by_ring,
              *([test_snapshot_on_screen] if shutil.which("tmux") else []), test_reset, test_fast, test_end_under_debugger,
-             test_end_under_debugger_fast, test_kdnet]
+             test_end_under_debugger_fast, test_end_paused, test_kdnet]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     sys.exit(main(chosen or tests))
