@@ -63,6 +63,19 @@ static void prefer_proxy(struct plan *p, const struct kd_vm *vm)
 	p->endpoint = p->endpoint_owned = app_strdup(vm->endpoint);
 }
 
+/* What kdmon shows of it and would make us wait in vain, before we wait. */
+static void warn(const struct kd_vm *vm)
+{
+	for (size_t i = 0; i < vm->n_obstacles; i++)
+		fprintf(stderr, "kd: %s: %s\n", vm->name, vm->obstacles[i]);
+	if (vm->state == KD_VM_PAUSED)
+		fprintf(stderr, "kd: %s is paused: nothing is heard of it until kdmon resume %s\n",
+			vm->name, vm->name);
+	else if (vm->state == KD_VM_CRASHED)
+		fprintf(stderr, "kd: %s has crashed: nothing is heard of it until kdmon reset %s\n",
+			vm->name, vm->name);
+}
+
 /* A VM of that name. False: it was said why not. */
 static bool take_vm(struct plan *p, const char *name, const struct kd_vm_list *list,
 		    const char *config_file)
@@ -86,6 +99,7 @@ static bool take_vm(struct plan *p, const char *name, const struct kd_vm_list *l
 			vm->n_obstacles ? vm->obstacles[0] : "it has no debug port");
 		return false;
 	}
+	warn(vm);
 	p->endpoint = p->endpoint_owned = app_strdup(vm->endpoint);
 	prefer_proxy(p, vm);
 	return true;
@@ -135,10 +149,12 @@ static bool find_target(struct plan *p, const struct options *o, const struct co
 		fprintf(stderr, "kd: %s\n", err.text);
 		return p->target;
 	}
-	if (!p->target)
+	if (!p->target) {
 		ok = take_vm(p, o->target, list, config_file);
-	else if (kd_vm_list_find(list, o->target, &vm, NULL) == KD_OK)
+	} else if (kd_vm_list_find(list, o->target, &vm, NULL) == KD_OK) {
+		warn(vm);
 		prefer_proxy(p, vm);
+	}
 	kd_vm_list_destroy(list);
 	return ok;
 }

@@ -72,11 +72,13 @@ static int verb_main(const struct monitor_options *o, const struct settings *set
 		return wrong(message);
 	}
 	if (call.n_words < v->min_words || call.n_words > v->max_words) {
-		snprintf(message, sizeof(message), "kdmon %s %s", v->name, v->arguments);
+		snprintf(message, sizeof(message), "usage: kdmon %s %s", v->name, v->arguments);
 		return wrong(message);
 	}
 	for (size_t i = 0; i < call.n_words; i++)
 		call.word[i] = o->word[i + 1];
+	if (v->check && v->check(&call))
+		return wrong(v->check(&call));
 	return run_verb(v, &call);
 }
 

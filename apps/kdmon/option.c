@@ -27,10 +27,11 @@ static const struct spec {
 	  "over KDNET. Debuggers see a serial port all the same." },
 	{ NULL, "--keep-stopped", NULL, AT(keeps_stopped),
 	  "proxy: leave a machine standing whose debugger went without letting it go on. By default it "
-	  "is let go on after a tenth of a second." },
+	  "is let go on after a tenth of a second. When the proxy ends, it is let go on in any case." },
 	{ NULL, "--format", "FORMAT", AT(format), "log: text (default), json or pcapng." },
 	{ "-o", "--output", "FILE", AT(output),
-	  "log: where to. Default: a new file in $XDG_STATE_HOME/openkd." },
+	  "log: where to. Text and JSON are appended; a pcapng file that is there is not replaced. Default: a "
+	  "new file in $XDG_STATE_HOME/openkd." },
 	{ NULL, "--config", "FILE", AT(config),
 	  "The configuration file. Default: $XDG_CONFIG_HOME/openkd/config." },
 	{ "-h", "--help", NULL, AT(help), "Print this." },

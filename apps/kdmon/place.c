@@ -37,8 +37,7 @@ static bool make_private(const char *path, char *message_ret, size_t size)
 	struct stat st;
 
 	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-		snprintf(message_ret, size, "%s: %s%s", path, strerror(errno),
-			 errno == ENOENT ? ": no runtime folder ($XDG_RUNTIME_DIR)" : "");
+		snprintf(message_ret, size, "%s: %s", path, strerror(errno));
 		return false;
 	}
 	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
@@ -50,10 +49,18 @@ static bool make_private(const char *path, char *message_ret, size_t size)
 
 bool place_make_runtime(char *message_ret, size_t size)
 {
-	char path[300];
+	char path[300], base[256];
 
-	return place_runtime(NULL, path, sizeof(path), message_ret, size) &&
-	       make_private(path, message_ret, size);
+	if (!place_runtime(NULL, path, sizeof(path), message_ret, size))
+		return false;
+	runtime_base(base, sizeof(base));
+	if (access(base, X_OK) == 0)
+		return make_private(path, message_ret, size);
+	snprintf(message_ret, size,
+		 "no runtime folder: %.100s: %s. A login makes it; else make one for kdmon and kd: "
+		 "mkdir -m 700 ~/.run; export XDG_RUNTIME_DIR=~/.run",
+		 base, strerror(errno));
+	return false;
 }
 
 static void make_parents(char *path)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "apps/kdmon/proxies.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "apps/kd/text.h"
 #include "apps/kdmon/place.h"
@@ -109,32 +112,94 @@ bool proxies_is_deserted(struct proxy *p)
 	return st.is_up && st.is_stopped && !st.has_client;
 }
 
-static void free_proxy(struct proxy *p)
+bool proxies_drop_empty_log(struct proxy *p)
 {
-	if (proxies_is_deserted(p))
-		release_target(kd_relay_endpoint(p->relay));
+	struct stat st;
+	bool is_empty = p->own_log && stat(p->own_log, &st) == 0 && S_ISREG(st.st_mode) &&
+			st.st_size == 0 && unlink(p->own_log) == 0;
+
+	free(p->own_log);
+	p->own_log = NULL;
+	return is_empty;
+}
+
+/* Without the proxy nobody reaches it any more, whatever was wished for as long as it was there. */
+static bool would_be_left(struct proxy *p)
+{
+	struct kd_relay_status st;
+
+	kd_relay_status(p->relay, &st);
+	return st.is_up && (st.is_stopped || st.may_have_breakpoints);
+}
+
+/*
+ * A debugger that is there is sent away first, to where it can't come back from: it may be waiting
+ * at its prompt, and holds the lock of the place where it was.
+ */
+static bool let_go(struct proxy *p)
+{
+	struct kd_relay_status st;
+	char name[80], path[108], listen[160], message[200];
+
+	kd_relay_status(p->relay, &st);
+	snprintf(name, sizeof(name), "end-%d-%p.kd", (int)getpid(), (void *)p);
+	if (st.has_client && place_runtime(name, path, sizeof(path), message, sizeof(message))) {
+		snprintf(listen, sizeof(listen), "unix-listen:%s", path);
+		kd_relay_move(p->relay, listen, NULL);
+	}
+	return release_target(kd_relay_endpoint(p->relay));
+}
+
+static bool free_proxy(struct proxy *p)
+{
+	bool is_well = !would_be_left(p) || let_go(p);
+
 	kd_relay_destroy(p->relay);
+	proxies_drop_empty_log(p);
 	free(p->vm);
 	free(p->id);
 	free(p->port);
 	free(p->attach);
 	free(p);
+	return is_well;
 }
 
-void proxies_remove(struct proxies *p, struct proxy *proxy)
+bool proxies_remove(struct proxies *p, struct proxy *proxy)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (p->row[i] == proxy) {
 			p->row[i] = p->row[--p->n];
-			free_proxy(proxy);
-			return;
+			break;
 		}
+	return free_proxy(proxy);
 }
 
+static void *free_in_thread(void *context)
+{
+	char vm[128];
+
+	snprintf(vm, sizeof(vm), "%s", ((struct proxy *)context)->vm);
+	if (!free_proxy(context))
+		fprintf(stderr, "kdmon: " PROXIES_LEFT "\n", vm, vm);
+	return NULL;
+}
+
+/* All at once: each may take some seconds. */
 void proxies_clear(struct proxies *p)
 {
-	while (p->n)
-		free_proxy(p->row[--p->n]);
+	pthread_t threads[PROXIES_MAX];
+	size_t n = 0;
+
+	while (p->n) {
+		struct proxy *row = p->row[--p->n];
+
+		if (pthread_create(&threads[n], NULL, free_in_thread, row) == 0)
+			n++;
+		else
+			free_in_thread(row);
+	}
+	while (n)
+		pthread_join(threads[--n], NULL);
 }
 
 /* --- JSON --- */
@@ -145,13 +210,13 @@ json_t *proxies_show(struct proxy *p)
 	json_t *o;
 
 	kd_relay_status(p->relay, &st);
-	o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:s, s:s, s:s}",
+	o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:s, s:s, s:s}",
 		      "endpoint", kd_relay_endpoint(p->relay), "target", kd_relay_target(p->relay),
 		      "is_fast", p->is_fast, "is_up", st.is_up, "has_client", st.has_client,
-		      "is_stopped", st.is_stopped, "client_pid", (json_int_t)st.client_pid,
-		      "clients", (json_int_t)st.clients, "refused", (json_int_t)st.refused,
-		      "dropped_bytes", (json_int_t)st.dropped, "road", st.road, "log", st.log,
-		      "attach", p->attach ? p->attach : "");
+		      "is_stopped", st.is_stopped, "is_held", p->is_held, "client_pid",
+		      (json_int_t)st.client_pid, "clients", (json_int_t)st.clients, "refused",
+		      (json_int_t)st.refused, "dropped_bytes", (json_int_t)st.dropped, "road",
+		      st.road, "log", st.log, "attach", p->attach ? p->attach : "");
 	if (o) {
 		json_t *trouble = json_string(st.trouble), *log = json_string(st.log_trouble);
 

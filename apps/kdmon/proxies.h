@@ -16,6 +16,7 @@ struct proxy {
 	bool is_fast;
 	bool keeps_stopped; /* a target that its debugger left standing is left so */
 	char *attach;       /* command to run when it stops and nobody is there; NULL: none */
+	char *own_log;      /* the log's file if we named it; NULL: none */
 	pid_t debugger;     /* the one we started; 0: none */
 	/* monotonic ms: look then whether it has to be let go on; 0: no need */
 	long long release_at;
@@ -39,9 +40,21 @@ struct proxy *proxies_at(struct proxies *p, const char *port);
  */
 struct proxy *proxies_add(struct proxies *p, const struct kd_vm *vm, const char *target,
 			  const char *listen, bool is_fast, json_t **failure_ret);
-/* Lets its target go on first if nobody is there to do it. */
-void proxies_remove(struct proxies *p, struct proxy *proxy);
+/* For printf, with the machine's name twice. */
+#define PROXIES_LEFT                                                                            \
+	"%s did not answer (is it paused?) and could not be let go on: it may stand still, or " \
+	"have breakpoints in it. kd %s, then q, repairs that as soon as it runs"
+
+/*
+ * A target that stands still, or has breakpoints, is let go on without them first, whoever is
+ * there. Block up to 8 s. False: it did not answer, and is as it was; clear() says so on stderr.
+ */
+bool proxies_remove(struct proxies *p, struct proxy *proxy);
 void proxies_clear(struct proxies *p);
+
+/* A log that has ended, in a place of our choice, with nothing in it: its file goes. True: it did.
+ */
+bool proxies_drop_empty_log(struct proxy *p);
 
 /* docs/schema/vm.schema.json, "proxy". */
 json_t *proxies_show(struct proxy *p);

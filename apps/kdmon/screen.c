@@ -320,6 +320,18 @@ static bool ask(const char *question, char *answer, size_t size)
 	}
 }
 
+/* One key: y. */
+static bool confirm(const char *question)
+{
+	int key = ERR;
+
+	put_line(LINES - 1, A_REVERSE, question);
+	refresh();
+	while (key == ERR && !is_signalled)
+		key = getch();
+	return key == 'y' || key == 'Y';
+}
+
 /* --- keys --- */
 
 static struct verb_call call_on(const struct screen *s, json_t *vm)
@@ -332,11 +344,16 @@ static struct verb_call call_on(const struct screen *s, json_t *vm)
 
 static void report(struct screen *s, const char *verb, json_t *vm, json_t *answer)
 {
+	const char *path = json_string_value(json_object_get(answer, "path"));
+	const char *what = path ? path : "";
 	char text[LINE_SIZE];
 
+	if (path && !*path)
+		what = "(nothing was logged, and no file is left)";
+	else if (json_is_true(json_object_get(json_object_get(answer, "proxy"), "is_held")))
+		what = "(a attaches, r lets it go on)";
 	if (json_is_true(json_object_get(answer, "ok")))
-		snprintf(text, sizeof(text), "%s %s: done %s", verb, show_text(vm, "name"),
-			 show_text(answer, "path"));
+		snprintf(text, sizeof(text), "%s %s: done %s", verb, show_text(vm, "name"), what);
 	else
 		snprintf(text, sizeof(text), "%s %s: %s", verb, show_text(vm, "name"),
 			 show_text(answer, "error"));
@@ -380,28 +397,81 @@ static void key_snapshot(struct screen *s, json_t *vm)
 	key_with_name(s, vm, "snapshot", "Name of the new snapshot:");
 }
 
+/* In the pane, the last ones. False: there is none, or it was said why they are not known. */
+static bool say_snapshots(struct screen *s, json_t *vm)
+{
+	struct verb_call call = call_on(s, vm);
+	json_t *answer = verb_find("snapshots")->run(&call), *names, *name;
+	char text[LINE_SIZE];
+	size_t i, n;
+
+	if (!json_is_true(json_object_get(answer, "ok"))) {
+		report(s, "snapshots", vm, answer);
+		return false;
+	}
+	names = json_object_get(answer, "snapshots");
+	n = json_array_size(names);
+	snprintf(text, sizeof(text), "%s: %zu snapshots%s", show_text(vm, "name"), n,
+		 n > PANE - 1 ? "; the last ones:" : "");
+	say(s, text);
+	json_array_foreach(names, i, name) if (i + PANE > n) say(s, json_string_value(name));
+	json_decref(answer);
+	return n > 0;
+}
+
 static void key_revert(struct screen *s, json_t *vm)
 {
+	if (!say_snapshots(s, vm))
+		return;
+	draw(s);
 	key_with_name(s, vm, "revert", "Snapshot to go back to:");
+}
+
+/* Its key is beside that of `resume`. */
+static void key_reset(struct screen *s, json_t *vm)
+{
+	struct verb_call call = call_on(s, vm);
+	char question[LINE_SIZE];
+
+	snprintf(question, sizeof(question), "Reset %.100s? What it has not saved is lost. (y/n)",
+		 show_text(vm, "name"));
+	if (confirm(question))
+		run_call(s, vm, "reset", &call);
+}
+
+/* As it is now: what is on the screen may be from before the last key. NULL: there is none. */
+static json_t *proxy_now(struct screen *s, json_t *vm)
+{
+	json_t *seen = verb_look(s->settings, show_text(vm, "id"));
+	json_t *proxy = json_incref(json_object_get(json_object_get(seen, "vm"), "proxy"));
+
+	json_decref(seen);
+	if (json_is_object(proxy))
+		return proxy;
+	json_decref(proxy);
+	return NULL;
 }
 
 /* Off when it is on. */
 static void key_proxy(struct screen *s, json_t *vm)
 {
 	struct verb_call call = call_on(s, vm);
+	json_t *proxy = proxy_now(s, vm);
 
-	if (json_is_object(json_object_get(vm, "proxy")))
+	if (proxy)
 		call.word[call.n_words++] = "off";
 	run_call(s, vm, "proxy", &call);
+	json_decref(proxy);
 }
 
 static void key_log(struct screen *s, json_t *vm)
 {
 	struct verb_call call = call_on(s, vm);
-	bool is_on = *show_text(json_object_get(vm, "proxy"), "log");
+	json_t *proxy = proxy_now(s, vm);
 
-	call.word[call.n_words++] = is_on ? "off" : "on";
+	call.word[call.n_words++] = *show_text(proxy, "log") ? "off" : "on";
 	run_call(s, vm, "log", &call);
+	json_decref(proxy);
 }
 
 static void key_trace(struct screen *s, json_t *vm)
@@ -423,7 +493,7 @@ static const struct {
 	void (*run)(struct screen *s, json_t *vm);
 } keys[] = {
 	{ 'a', NULL, key_attach }, { 'b', "break", NULL },   { 'p', "pause", NULL },
-	{ 'r', "resume", NULL },   { 'R', "reset", NULL },   { 's', NULL, key_snapshot },
+	{ 'r', "resume", NULL },   { 'R', NULL, key_reset }, { 's', NULL, key_snapshot },
 	{ 'v', NULL, key_revert }, { 'x', NULL, key_proxy }, { 'l', NULL, key_log },
 	{ 't', NULL, key_trace },
 };

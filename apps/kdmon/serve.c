@@ -27,6 +27,7 @@
 #include "apps/kdmon/launch.h"
 #include "apps/kdmon/place.h"
 #include "apps/kdmon/proxies.h"
+#include "apps/kdmon/proxy_log.h"
 #include "apps/kdmon/release.h"
 #include "apps/kdmon/show.h"
 
@@ -34,6 +35,7 @@ enum {
 	WATCH_MS = 1000,   /* between two looks while somebody watches */
 	DESERTED_MS = 100, /* a debugger may come back at once */
 	RELEASES_MAX = 3,
+	CONNECT_MS = 1000,
 };
 
 struct client {
@@ -180,11 +182,25 @@ static const char *target_of(const struct monitor *m, const struct kd_vm *vm)
 static struct proxy *need_proxy(struct monitor *m, const struct kd_vm *vm, json_t **failure_ret)
 {
 	struct proxy *p = proxies_at(&m->proxies, vm->port);
+	const char *target = target_of(m, vm);
+	bool is_fast = strncmp(target, "net:", 4) == 0; /* there is no other way */
 
 	*failure_ret = NULL;
-	return p && *vm->port
-		       ? p
-		       : proxies_add(&m->proxies, vm, target_of(m, vm), NULL, false, failure_ret);
+	return p && *vm->port ? p
+			      : proxies_add(&m->proxies, vm, target, NULL, is_fast, failure_ret);
+}
+
+/* What was to be done by a proxy came to nothing: one that was made for it goes again. */
+static json_t *undo(struct monitor *m, struct proxy *p, bool is_new, json_t *answer)
+{
+	if (is_new && !json_is_true(json_object_get(answer, "ok")))
+		proxies_remove(&m->proxies, p);
+	return answer;
+}
+
+static bool has_proxy(struct monitor *m, const struct kd_vm *vm)
+{
+	return *vm->port && proxies_at(&m->proxies, vm->port);
 }
 
 static json_t *op_list(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
@@ -251,86 +267,91 @@ static enum kd_status hold_and_break(struct proxy *p, struct kd_error *err)
 	return s;
 }
 
+/* One that was made just now has to connect first. */
+static void wait_until_up(struct proxy *p)
+{
+	const struct timespec pause = { 0, 10000000 };
+	long long end = now_ms() + CONNECT_MS;
+	struct kd_relay_status st;
+
+	kd_relay_status(p->relay, &st);
+	while (!st.is_up && now_ms() < end) {
+		nanosleep(&pause, NULL);
+		kd_relay_status(p->relay, &st);
+	}
+}
+
+static json_t *break_by_proxy(struct monitor *m, const struct kd_vm *vm)
+{
+	bool is_new = !has_proxy(m, vm);
+	struct kd_error err = { 0 };
+	json_t *failure;
+	struct proxy *p = need_proxy(m, vm, &failure);
+	enum kd_status s;
+
+	if (!p)
+		return failure;
+	if (is_new)
+		wait_until_up(p);
+	s = hold_and_break(p, &err);
+	return undo(m, p, is_new, s == KD_OK ? with_proxy(p) : show_error(s, &err));
+}
+
 static json_t *op_break(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 			json_t *request)
 {
-	struct proxy *p = *vm->port ? proxies_at(&m->proxies, vm->port) : NULL;
 	struct kd_error err = { 0 };
+	json_t *failure = show_cannot_stop(vm);
 	enum kd_status s;
 
 	(void)list;
 	(void)request;
+	if (failure)
+		return failure;
 	/* A session of ours asks again until the target stops; a relay can only say it once. */
-	if (p && !vm->session[0])
-		s = hold_and_break(p, &err);
-	else
-		s = kd_vm_break_in(vm, &err);
+	if (!vm->session[0])
+		return break_by_proxy(m, vm);
+	s = kd_vm_break_in(vm, &err);
 	return s == KD_OK ? show_ok() : show_error(s, &err);
 }
 
-static const struct {
-	const char *name;
-	enum kd_relay_format format;
-	const char *suffix;
-} formats[] = {
-	{ "text", KD_RELAY_TEXT, "txt" },
-	{ "json", KD_RELAY_JSON, "jsonl" },
-	{ "pcapng", KD_RELAY_PCAPNG, "pcapng" },
-};
-
-static bool default_log(const char *vm, const char *suffix, char *path, size_t size, char *message,
-			size_t message_size)
+/* What `break` stopped, or a debugger left standing. */
+static json_t *op_resume(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
+			 json_t *request)
 {
-	char clean[64], name[128], stamp[32];
-	time_t now = time(NULL);
-	struct tm tm;
+	struct proxy *p = *vm->port ? proxies_at(&m->proxies, vm->port) : NULL;
+	struct kd_relay_status st;
 
-	place_clean(vm, clean, sizeof(clean));
-	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
-	snprintf(name, sizeof(name), "%s-%s.%s", clean, stamp, suffix);
-	return place_state(name, path, size, message, message_size);
-}
-
-static json_t *start_log(struct proxy *p, json_t *request)
-{
-	const char *word = json_string_value(json_object_get(request, "format"));
-	const char *path = json_string_value(json_object_get(request, "path"));
-	char own[600], message[200];
-	struct kd_error err = { 0 };
-	enum kd_status s;
-	size_t i = 0;
-
-	while (i < APP_ARRAY_LEN(formats) && word && strcmp(formats[i].name, word) != 0)
-		i++;
-	if (i == APP_ARRAY_LEN(formats))
-		return show_failure(KD_E_INVALID, "the format is text, json or pcapng");
-	if (!path &&
-	    !default_log(p->vm, formats[i].suffix, own, sizeof(own), message, sizeof(message)))
-		return show_failure(KD_E_IO, "%s", message);
-	s = kd_relay_log_start(p->relay, path ? path : own, formats[i].format, &err);
-	if (s != KD_OK)
-		return show_error(s, &err);
-	return json_pack("{s:b, s:s}", "ok", 1, "path", path ? path : own);
+	(void)list;
+	(void)request;
+	if (!p)
+		return show_failure(KD_E_NOT_FOUND, "%s has no proxy", vm->name);
+	kd_relay_status(p->relay, &st);
+	if (st.has_client)
+		return show_failure(KD_E_EXISTS,
+				    "a debugger is attached to the proxy of %s: `g` there lets it "
+				    "go on",
+				    vm->name);
+	/* Held, but not stopped: it is just about to. */
+	if ((st.is_stopped || p->is_held) && !release_target(kd_relay_endpoint(p->relay)))
+		return show_failure(KD_E_TIMEOUT, "%s does not answer: it could not be let go on",
+				    vm->name);
+	p->is_held = false;
+	return show_ok();
 }
 
 static json_t *op_log(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 		      json_t *request)
 {
-	bool on = !json_is_false(json_object_get(request, "on"));
-	struct proxy *p = *vm->port ? proxies_at(&m->proxies, vm->port) : NULL;
-	struct kd_error err = { 0 };
+	bool on = !json_is_false(json_object_get(request, "on")), is_new = !has_proxy(m, vm);
+	struct proxy *p;
 	json_t *failure;
-	enum kd_status s;
 
 	(void)list;
-	if (!on && !p)
-		return show_failure(KD_E_NOT_FOUND, "%s has no log", vm->name);
-	if (on) {
-		p = need_proxy(m, vm, &failure);
-		return p ? start_log(p, request) : failure;
-	}
-	s = kd_relay_log_stop(p->relay, &err);
-	return s == KD_OK ? show_ok() : show_error(s, &err);
+	if (!on)
+		return proxy_log_stop(*vm->port ? proxies_at(&m->proxies, vm->port) : NULL, vm);
+	p = need_proxy(m, vm, &failure);
+	return p ? undo(m, p, is_new, proxy_log_start(p, request)) : failure;
 }
 
 static json_t *op_trace(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
@@ -338,6 +359,7 @@ static json_t *op_trace(struct monitor *m, struct kd_vm_list *list, const struct
 {
 	const char *prefix = json_string_value(json_object_get(request, "prefix"));
 	const char *path = json_string_value(json_object_get(request, "path"));
+	bool is_new = !has_proxy(m, vm);
 	struct kd_error err = { 0 };
 	struct proxy *p;
 	json_t *failure;
@@ -351,7 +373,7 @@ static json_t *op_trace(struct monitor *m, struct kd_vm_list *list, const struct
 		return failure;
 	s = path ? kd_relay_trace_start(p->relay, prefix, path, &err)
 		 : kd_relay_trace_stop(p->relay, prefix, &err);
-	return s == KD_OK ? with_proxy(p) : show_error(s, &err);
+	return undo(m, p, is_new, s == KD_OK ? with_proxy(p) : show_error(s, &err));
 }
 
 static json_t *op_attach(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
@@ -362,6 +384,8 @@ static json_t *op_attach(struct monitor *m, struct kd_vm_list *list, const struc
 	json_t *failure;
 
 	(void)list;
+	if (!command && !has_proxy(m, vm))
+		return show_failure(KD_E_NOT_FOUND, "nothing is started when %s stops", vm->name);
 	p = need_proxy(m, vm, &failure);
 	if (!p)
 		return failure;
@@ -377,8 +401,10 @@ static json_t *op_unproxy(struct monitor *m, json_t *request)
 
 	if (!p)
 		return show_failure(KD_E_NOT_FOUND, "%s has no proxy", vm ? vm : "?");
-	proxies_remove(&m->proxies, p);
-	return show_ok();
+	return proxies_remove(&m->proxies, p)
+		       ? show_ok()
+		       : show_failure(KD_E_TIMEOUT, "the proxy has ended, but " PROXIES_LEFT, vm,
+				      vm);
 }
 
 /* Those that need to know what machines there are; "vm" is looked for. */
@@ -388,9 +414,9 @@ static const struct {
 	json_t *(*run)(struct monitor *m, struct kd_vm_list *list, const struct kd_vm *vm,
 		       json_t *request);
 } operations[] = {
-	{ "list", false, op_list },    { "status", true, op_status }, { "proxy", true, op_proxy },
-	{ "break", true, op_break },   { "log", true, op_log },       { "trace", true, op_trace },
-	{ "attach", true, op_attach },
+	{ "list", false, op_list },  { "status", true, op_status }, { "proxy", true, op_proxy },
+	{ "break", true, op_break }, { "resume", true, op_resume }, { "log", true, op_log },
+	{ "trace", true, op_trace }, { "attach", true, op_attach },
 };
 
 static size_t find_operation(const char *name)
@@ -557,8 +583,8 @@ static void on_request(struct monitor *m, struct client *cl, const char *line)
 		answer = at_once(m, cl, op, request);
 	if (!answer && (!op || find_operation(op) == APP_ARRAY_LEN(operations)))
 		answer = show_failure(KD_E_INVALID,
-				      "\"op\" is ping, list, status, proxy, unproxy, break, log, "
-				      "trace, attach or subscribe");
+				      "\"op\" is ping, list, status, proxy, unproxy, break, "
+				      "resume, log, trace, attach or subscribe");
 	if (!answer && m->n_pending == MONITOR_PENDING_MAX)
 		answer = show_failure(KD_E_BUSY, "too many requests wait");
 	if (answer) {
@@ -659,7 +685,8 @@ static void on_relay_event(struct monitor *m, struct proxy *p, const struct kd_r
 	struct kd_relay_status st;
 
 	tell(m, names[e->kind], p, e->text);
-	if (e->kind == KD_RELAY_CLIENT_CAME)
+	if (e->kind == KD_RELAY_CLIENT_CAME || e->kind == KD_RELAY_RESTARTED ||
+	    e->kind == KD_RELAY_DOWN)
 		p->is_held = false;
 	/* A killed debugger leaves a stop, or breakpoints that make one later. */
 	if (e->kind == KD_RELAY_CLIENT_LEFT || e->kind == KD_RELAY_STOPPED)

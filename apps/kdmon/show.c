@@ -118,6 +118,20 @@ json_t *show_failure(enum kd_status status, const char *fmt, ...)
 	return o;
 }
 
+json_t *show_cannot_stop(const struct kd_vm *vm)
+{
+	if (vm->state == KD_VM_PAUSED)
+		return show_failure(KD_E_UNSUPPORTED,
+				    "%s is paused, and would stop only when it runs: kdmon resume "
+				    "%s first",
+				    vm->name, vm->name);
+	if (vm->state == KD_VM_CRASHED)
+		return show_failure(KD_E_UNSUPPORTED,
+				    "%s has crashed, and nothing runs in it: kdmon reset %s",
+				    vm->name, vm->name);
+	return NULL;
+}
+
 json_t *show_error(enum kd_status status, const struct kd_error *err)
 {
 	return show_failure(status, "%s", err->text[0] ? err->text : kd_status_text(status));

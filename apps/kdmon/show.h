@@ -17,6 +17,8 @@ json_t *show_counters(const struct kd_vm_counters *c); /* null when nobody count
 
 /* {"ok": true, ...} to be completed; {"ok": false, "status": "...", "error": "..."} */
 json_t *show_ok(void);
+/* A failure if nothing in it runs that could stop; NULL: it may. */
+json_t *show_cannot_stop(const struct kd_vm *vm);
 json_t *show_failure(enum kd_status status, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 json_t *show_error(enum kd_status status, const struct kd_error *err);

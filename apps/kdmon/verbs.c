@@ -190,13 +190,18 @@ static json_t *run_debugger(const struct verb_call *call, json_t *vm)
 	return o;
 }
 
+static const char *check_attach(const struct verb_call *call)
+{
+	return call->n_words > 1 && strcmp(call->word[1], "off") != 0
+		       ? "usage: kdmon attach VM, or kdmon attach VM off"
+		       : NULL;
+}
+
 static json_t *run_attach(const struct verb_call *call)
 {
 	json_t *answer, *refusal, *vm;
 	bool is_off = call->n_words > 1 && strcmp(call->word[1], "off") == 0;
 
-	if (call->n_words > 1 && !is_off)
-		return show_failure(KD_E_INVALID, "attach VM, or attach VM off");
 	if (is_off)
 		return ask_monitor("attach", json_pack("{s:s}", "vm", call->word[0]));
 	if (call->when_stopped)
@@ -214,6 +219,25 @@ static json_t *run_attach(const struct verb_call *call)
 }
 
 /* --- break --- */
+
+/* No monitor is there. */
+static json_t *break_session(const struct kd_vm *vm)
+{
+	json_t *failure = show_cannot_stop(vm);
+	struct kd_error err = { 0 };
+	enum kd_status s;
+
+	if (!failure && !vm->session[0])
+		failure = show_failure(
+			KD_E_NOT_CONNECTED,
+			"no session of OpenKD holds %s: attach one (kd %s), or start "
+			"`kdmon serve`, which stops it by itself",
+			vm->name, vm->name);
+	if (failure)
+		return failure;
+	s = kd_vm_break_in(vm, &err);
+	return s == KD_OK ? show_ok() : show_error(s, &err);
+}
 
 static json_t *run_break(const struct verb_call *call)
 {
@@ -233,10 +257,23 @@ static json_t *run_break(const struct verb_call *call)
 	if (s != KD_OK)
 		return show_error(s, &err);
 	s = kd_vm_list_find(list, call->word[0], &vm, &err);
-	if (s == KD_OK)
-		s = kd_vm_break_in(vm, &err);
+	answer = s == KD_OK ? break_session(vm) : show_error(s, &err);
 	kd_vm_list_destroy(list);
-	return s == KD_OK ? show_ok() : show_error(s, &err);
+	return answer;
+}
+
+/* Without a session: it stands there, and the next one has to know. */
+static void show_break(FILE *to, json_t *answer, const struct verb_call *call)
+{
+	const char *vm = call->word[0];
+	json_t *proxy = json_object_get(answer, "proxy");
+
+	if (proxy && !json_is_true(json_object_get(proxy, "has_client")))
+		fprintf(to,
+			"%s is told to stop, and waits for a debugger (kd %s); kdmon resume %s "
+			"lets it "
+			"go on\n",
+			vm, vm, vm);
 }
 
 /* --- log, trace, proxy --- */
@@ -258,6 +295,17 @@ static int on_or_off(const char *word)
 	return !strcmp(word, "on") ? 1 : !strcmp(word, "off") ? 0 : -1;
 }
 
+static const char *check_log(const struct verb_call *call)
+{
+	const char *f = call->format;
+
+	if (on_or_off(call->word[1]) < 0)
+		return "usage: kdmon log VM on, or kdmon log VM off";
+	if (f && strcmp(f, "text") != 0 && strcmp(f, "json") != 0 && strcmp(f, "pcapng") != 0)
+		return "--format is text, json or pcapng";
+	return NULL;
+}
+
 static json_t *run_log(const struct verb_call *call)
 {
 	int on = on_or_off(call->word[1]);
@@ -266,20 +314,19 @@ static json_t *run_log(const struct verb_call *call)
 				    "format", call->format, "path", path);
 
 	free(path);
-	if (on < 0) {
-		json_decref(request);
-		return show_failure(KD_E_INVALID, "log VM on, or log VM off");
-	}
 	return ask_monitor("log", request);
 }
 
 static void show_log(FILE *to, json_t *answer, const struct verb_call *call)
 {
-	(void)call;
-	if (*show_text(answer, "path"))
-		fprintf(to, "logging to %s\n", show_text(answer, "path"));
+	const char *path = show_text(answer, "path");
+
+	if (on_or_off(call->word[1]) == 1)
+		fprintf(to, "logging to %s\n", path);
+	else if (*path)
+		fprintf(to, "the log is complete: %s\n", path);
 	else
-		fprintf(to, "the log is complete\n");
+		fprintf(to, "nothing was logged, and no file is left\n");
 }
 
 static json_t *run_trace(const struct verb_call *call)
@@ -337,9 +384,46 @@ static json_t *run_pause(const struct verb_call *call)
 	return act(call, KD_VM_PAUSE);
 }
 
+/* Stopped by a debugger that is there: only that one can let it go on. NULL: it is not. */
+static json_t *refuse_resume(json_t *vm)
+{
+	json_t *debugger = json_object_get(vm, "debugger"), *proxy = json_object_get(vm, "proxy");
+	bool is_behind = json_is_true(json_object_get(proxy, "has_client"));
+	bool is_stopped = strcmp(show_text(vm, "session_state"), "stopped") == 0 ||
+			  (is_behind && json_is_true(json_object_get(proxy, "is_stopped")));
+	json_t *pid = is_behind ? json_object_get(proxy, "client_pid")
+				: json_object_get(debugger, "pid");
+
+	if (!is_stopped)
+		return NULL;
+	return show_failure(KD_E_EXISTS,
+			    "%s stands in its debugger (pid %" JSON_INTEGER_FORMAT
+			    "): `g` there lets it go on",
+			    show_text(vm, "name"), json_integer_value(pid));
+}
+
+/* Its processors, if they are paused; else, what `break` stopped. */
 static json_t *run_resume(const struct verb_call *call)
 {
-	return act(call, KD_VM_RESUME);
+	json_t *seen = verb_look(call->settings, call->word[0]), *answer = NULL;
+	json_t *vm = json_object_get(seen, "vm"), *proxy = json_object_get(vm, "proxy");
+	bool is_paused = strcmp(show_text(vm, "state"), "paused") == 0;
+	bool waits = json_is_object(proxy) && !json_is_true(json_object_get(proxy, "has_client")) &&
+		     (json_is_true(json_object_get(proxy, "is_stopped")) ||
+		      json_is_true(json_object_get(proxy, "is_held")));
+
+	if (!is_ok(seen))
+		return seen;
+	if (!is_paused)
+		answer = refuse_resume(vm);
+	if (!answer && (is_paused || !waits))
+		answer = act(call, KD_VM_RESUME);
+	if (waits && (!answer || is_ok(answer))) {
+		json_decref(answer);
+		answer = ask_monitor("resume", json_pack("{s:s}", "vm", call->word[0]));
+	}
+	json_decref(seen);
+	return answer;
 }
 
 static json_t *run_reset(const struct verb_call *call)
@@ -397,37 +481,38 @@ static void show_snapshots(FILE *to, json_t *answer, const struct verb_call *cal
 const struct verb verbs[] = {
 	{ "list", "", 0, 0,
 	  "All machines: name, where they were found, state, who debugs them, packets, endpoint.",
-	  run_list, show_list_text },
+	  run_list, show_list_text, NULL },
 	{ "status", "VM", 1, 1,
 	  "Everything about one, and what is in the way of debugging it.",
-	  run_status, show_status_text },
+	  run_status, show_status_text, NULL },
 	{ "attach", "VM [off]", 1, 2,
 	  "Start a debugger on it, here and now (--command, else `attach` of the configuration file, "
 	  "else kd). With --when-stopped: the monitor starts it when the machine stops and no "
 	  "debugger is there; `off` ends that.",
-	  run_attach, NULL },
+	  run_attach, NULL, check_attach },
 	{ "break", "VM", 1, 1,
-	  "Stop the machine at once, by way of its session or proxy.",
-	  run_break, NULL },
+	  "Stop the machine at once, by way of its session or proxy; the monitor makes a proxy if there "
+	  "is none. Without a debugger it stays stopped until one comes, or `resume`.",
+	  run_break, show_break, NULL },
 	{ "log", "VM on|off", 2, 2,
 	  "Log all packets that pass its proxy (one is made if need be): --format, --output.",
-	  run_log, show_log },
+	  run_log, show_log, check_log },
 	{ "trace", "VM PREFIX FILE|off", 3, 3,
 	  "Append what it prints and begins with PREFIX (\"\": all) to FILE.",
-	  run_trace, NULL },
+	  run_trace, NULL, NULL },
 	{ "proxy", "VM [ENDPOINT|off]", 1, 2,
 	  "Stand between the machine and debuggers: they attach to ENDPOINT (unix-listen:PATH, "
 	  "tcp-listen:HOST:PORT, pty:; else a socket in the runtime folder). --fast: over the ring in "
 	  "the guest's RAM as soon as there is one. `off` ends it.",
-	  run_proxy, show_proxy },
-	{ "pause", "VM", 1, 1, "Let its processors stand still.", run_pause, NULL },
-	{ "resume", "VM", 1, 1, "Let them go on.", run_resume, NULL },
-	{ "reset", "VM", 1, 1, "As by the machine's button.", run_reset, NULL },
-	{ "snapshot", "VM NAME", 2, 2, "Take a snapshot.", run_snapshot, NULL },
+	  run_proxy, show_proxy, NULL },
+	{ "pause", "VM", 1, 1, "Let its processors stand still.", run_pause, NULL, NULL },
+	{ "resume", "VM", 1, 1, "Let them go on, and what `break` stopped.", run_resume, NULL, NULL },
+	{ "reset", "VM", 1, 1, "As by the machine's button.", run_reset, NULL, NULL },
+	{ "snapshot", "VM NAME", 2, 2, "Take a snapshot.", run_snapshot, NULL, NULL },
 	{ "revert", "VM NAME", 2, 2, "Go back to a snapshot; the debugger stays attached.",
-	  run_revert, NULL },
-	{ "snapshots", "VM", 1, 1, "The names of its snapshots.", run_snapshots, show_snapshots },
-	{ NULL, NULL, 0, 0, NULL, NULL, NULL },
+	  run_revert, NULL, NULL },
+	{ "snapshots", "VM", 1, 1, "The names of its snapshots.", run_snapshots, show_snapshots, NULL },
+	{ NULL, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
 /* clang-format on */
 

@@ -24,6 +24,8 @@ struct verb {
 	const char *help;
 	json_t *(*run)(const struct verb_call *call); /* an answer: "ok", ... */
 	void (*show)(FILE *to, json_t *answer, const struct verb_call *call); /* NULL: a word */
+	/* What is wrong with the words; NULL: nothing. NULL itself: nothing can be. */
+	const char *(*check)(const struct verb_call *call);
 };
 
 /* Ends with a row without a name. */

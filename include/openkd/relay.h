@@ -62,19 +62,28 @@ enum kd_status kd_relay_create(const struct kd_relay_options *options, struct kd
 /** Close both ends, finish the logs. A packet under way is passed on first. NULL is fine. */
 void kd_relay_destroy(struct kd_relay *relay);
 
-/** Where debuggers attach, for kd_session_create(). @owns valid as long as the relay */
+/**
+ * Listen elsewhere from now on: as `listen` of the options. A debugger that is connected loses its
+ * connection, and the former place is given up. What kd_relay_endpoint() returned has changed.
+ *
+ * @return KD_OK; else as kd_relay_create() for a place to listen: nothing has changed.
+ */
+enum kd_status kd_relay_move(struct kd_relay *relay, const char *listen, struct kd_error *err);
+
+/** Where debuggers attach, for kd_session_create(). @owns valid until kd_relay_move() or the end */
 const char *kd_relay_endpoint(const struct kd_relay *relay);
 /** The target's endpoint, canonical, a key left out. @owns valid as long as the relay */
 const char *kd_relay_target(const struct kd_relay *relay);
 
 struct kd_relay_status {
-	bool is_up;       /**< the target's end is connected */
-	bool has_client;  /**< a debugger is connected */
-	bool is_stopped;  /**< the target said that it stopped and was not let go since */
-	long client_pid;  /**< 0: unknown */
-	uint64_t clients; /**< how many came so far */
-	uint64_t refused; /**< how many found the place taken */
-	uint64_t dropped; /**< bytes of the target that a debugger did not take */
+	bool is_up;                /**< the target's end is connected */
+	bool has_client;           /**< a debugger is connected (has the pseudo-terminal open) */
+	bool is_stopped;           /**< the target said that it stopped and was not let go since */
+	long client_pid;           /**< 0: unknown */
+	uint64_t clients;          /**< how many came so far */
+	bool may_have_breakpoints; /**< a debugger set some and was not seen to take all out */
+	uint64_t refused;          /**< how many found the place taken */
+	uint64_t dropped;          /**< bytes of the target that a debugger did not take */
 	char road[KD_ERROR_TEXT_SIZE];        /**< "serial line", "ring in guest RAM" */
 	char os[64];                          /**< "x64, build 19041"; "": not seen yet */
 	char trouble[KD_ERROR_TEXT_SIZE];     /**< why the target's end is not up; "": nothing */
@@ -102,10 +111,13 @@ enum kd_relay_format {
 };
 
 /**
- * Begin a log of all that passes from now on; one that is under way is finished before. Text and
- * JSON lines are appended and end at 1 GB; a pcapng file appears when it is complete.
+ * Begin a log of all that passes from now on; one that is under way is finished then. Text and
+ * JSON lines are appended and end at 1 GB; a pcapng file appears when it is complete, and replaces
+ * none.
  *
- * @return KD_OK; as opening a file.
+ * @return KD_OK: that the one before could not be completed stands in log_trouble;
+ *         KD_E_EXISTS: a pcapng file of that name is there, or the log under way goes there; as
+ *         opening a file. The log that was under way goes on then.
  */
 enum kd_status kd_relay_log_start(struct kd_relay *relay, const char *path,
 				  enum kd_relay_format format, struct kd_error *err);

@@ -27,6 +27,7 @@ enum {
 	STEP_READS = 16,
 	EVENTS_MAX = 256,
 	FLUSH_MS = 250,
+	TERMINAL_MS = 100, /* how soon it is seen that somebody opened one */
 };
 
 /* A VM that is taken back by libvirt is away for a second or two: debuggers stay that long. */
@@ -47,7 +48,7 @@ struct kd_relay {
 	struct kd_transport *target, *bridge; /* bridge: the same, when it is one; else NULL */
 	char target_text[KD_ENDPOINT_TEXT_SIZE];
 	struct kd__relay_listener listener;
-	struct kd_transport *client; /* NULL: none; a terminal's belongs to the listener */
+	struct kd_transport *client; /* NULL: none */
 	pid_t client_pid;
 	struct lane up, down;
 	bool break_wanted;
@@ -285,8 +286,7 @@ static void read_client(struct kd_relay *r)
 		if (s == KD_E_AGAIN)
 			return;
 		if (s != KD_OK) {
-			if (r->client != r->listener.terminal)
-				drop_client(r);
+			drop_client(r);
 			return;
 		}
 		if (!kd_transport_info(r->target)->is_up)
@@ -299,7 +299,7 @@ static void read_client(struct kd_relay *r)
 /* As if it were connected to the VM itself: it should not talk to nobody for ever. */
 static uint64_t give_up_at(const struct kd_relay *r)
 {
-	bool is_asked = r->down_at && r->client && r->client != r->listener.terminal;
+	bool is_asked = r->down_at && r->client && r->listener.terminal < 0;
 
 	return is_asked ? r->down_at + down_max : KD_TIME_NEVER;
 }
@@ -314,8 +314,7 @@ static void step(struct kd_relay *r)
 	meet_clients(r);
 	read_client(r);
 	write_target(r);
-	if (r->client && lane_write(&r->down, r->client) == KD_E_CLOSED &&
-	    r->client != r->listener.terminal)
+	if (r->client && lane_write(&r->down, r->client) == KD_E_CLOSED)
 		lane_clear(&r->down); /* reading tells the end */
 	kd__relay_log_flush(&r->log, kd_now_ns());
 	kd__sight_timeout(&r->sight, kd_now_ns());
@@ -335,6 +334,8 @@ static void prepare(struct kd_relay *r, struct kd_wait_fd fds[3], uint64_t *dead
 	deadline = p.is_ready ? 0 : p.deadline;
 	fds[1] = (struct kd_wait_fd){ .fd = r->listener.fd, .want_read = r->listener.fd >= 0 };
 	fds[2] = (struct kd_wait_fd){ .fd = -1 };
+	if (r->listener.terminal >= 0 && !r->client)
+		deadline = KD_MIN(deadline, kd_deadline_after_ms(TERMINAL_MS));
 	if (r->client) {
 		kd_transport_poll(r->client, &p);
 		fds[2] = (struct kd_wait_fd){
@@ -428,8 +429,6 @@ static enum kd_status start(struct kd_relay *r, const struct kd_relay_options *o
 		s = open_target(r, o, err);
 	if (s != KD_OK)
 		return s;
-	if (r->listener.terminal)
-		set_client(r, r->listener.terminal, 0); /* it comes and goes unseen */
 	if (pthread_create(&r->thread, NULL, run, r) != 0) {
 		r->thread = 0;
 		return kd_error_set(err, KD_E_IO, 0, "no thread to be had");
@@ -446,7 +445,7 @@ KD_EXPORT enum kd_status kd_relay_create(const struct kd_relay_options *options,
 	if (!r)
 		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
 	pthread_mutex_init(&r->lock, NULL);
-	r->events_fd = r->listener.fd = r->wake.fd = -1;
+	r->events_fd = r->listener.fd = r->listener.terminal = r->wake.fd = -1;
 	s = options->target && options->listen
 		    ? start(r, options, err)
 		    : kd_error_set(err, KD_E_SYNTAX, 0,
@@ -475,8 +474,7 @@ KD_EXPORT void kd_relay_destroy(struct kd_relay *r)
 	if (!r)
 		return;
 	end_thread(r);
-	if (r->client && r->client != r->listener.terminal)
-		kd_transport_destroy(r->client);
+	kd_transport_destroy(r->client);
 	kd_transport_destroy(r->target);
 	kd__relay_listener_deinit(&r->listener);
 	kd__sight_deinit(&r->sight);
@@ -490,6 +488,27 @@ KD_EXPORT void kd_relay_destroy(struct kd_relay *r)
 		close(r->events_fd);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
+}
+
+KD_EXPORT enum kd_status kd_relay_move(struct kd_relay *r, const char *listen, struct kd_error *err)
+{
+	struct kd__relay_listener next;
+	enum kd_status s = kd__relay_listen(&next, listen, err);
+
+	if (s == KD_OK) {
+		struct kd__relay_listener former;
+
+		pthread_mutex_lock(&r->lock);
+		if (r->client)
+			drop_client(r);
+		former = r->listener;
+		r->listener = next;
+		next = former;
+		pthread_mutex_unlock(&r->lock);
+		kd_cancel_trigger(&r->wake);
+	}
+	kd__relay_listener_deinit(&next);
+	return s;
 }
 
 /* --- asking and telling --- */
@@ -511,6 +530,7 @@ KD_EXPORT void kd_relay_status(struct kd_relay *r, struct kd_relay_status *ret)
 	ret->is_up = kd_transport_info(r->target)->is_up;
 	ret->has_client = r->client;
 	ret->is_stopped = r->sight.is_stopped;
+	ret->may_have_breakpoints = r->sight.planted != 0;
 	ret->client_pid = r->client_pid;
 	memcpy(ret->os, r->sight.os, sizeof ret->os);
 	if (!ret->is_up)
@@ -549,18 +569,26 @@ KD_EXPORT enum kd_status kd_relay_break_in(struct kd_relay *r, struct kd_error *
 KD_EXPORT enum kd_status kd_relay_log_start(struct kd_relay *r, const char *path,
 					    enum kd_relay_format format, struct kd_error *err)
 {
-	struct kd_error own;
+	struct kd__relay_log next = { .text = NULL };
+	struct kd_error why;
 	enum kd_status s;
 
+	/* The one that runs goes on until there is another. */
 	pthread_mutex_lock(&r->lock);
-	s = kd__relay_log_stop(&r->log, err ? err : &own);
+	s = kd__relay_log_check(&r->log, path, format, err);
+	pthread_mutex_unlock(&r->lock);
 	if (s == KD_OK)
-		s = kd__relay_log_start(&r->log, path, format, r->target_text, err ? err : &own);
-	if (s == KD_OK)
-		r->status.log_trouble[0] = '\0';
+		s = kd__relay_log_start(&next, path, format, r->target_text, err ? err : &why);
+	if (s != KD_OK)
+		return s;
+	pthread_mutex_lock(&r->lock);
+	r->status.log_trouble[0] = '\0';
+	if (kd__relay_log_stop(&r->log, &why) != KD_OK)
+		log_trouble(r, &why);
+	r->log = next;
 	pthread_mutex_unlock(&r->lock);
 	kd_cancel_trigger(&r->wake);
-	return s;
+	return KD_OK;
 }
 
 KD_EXPORT enum kd_status kd_relay_log_stop(struct kd_relay *r, struct kd_error *err)

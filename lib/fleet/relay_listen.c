@@ -2,14 +2,18 @@
 #include "lib/fleet/relay_listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { BACKLOG = 4, REFUSED_MAX = 64 };
@@ -132,16 +136,53 @@ static enum kd_status listen_tcp(struct kd__relay_listener *l, const struct kd_e
 	return KD_OK;
 }
 
-/* --- all --- */
+/* --- a pseudo-terminal --- */
 
-static enum kd_status make_terminal(struct kd__relay_listener *l, const struct kd_endpoint *ep,
-				    struct kd_error *err)
+/* Opened and closed once, its other end tells by a hangup that nobody has it open. */
+static int set_up_slave(const char *name)
 {
-	struct kd_open_options options = { .no_lock = true };
-	enum kd_status s = kd_transport_open(ep, &options, &l->terminal, err);
+	int fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), number = 0;
+	struct termios t;
 
-	return s == KD_OK ? kd_endpoint_parse(l->terminal->name, &l->at, err) : s;
+	if (fd < 0)
+		return errno;
+	if (tcgetattr(fd, &t) == 0) {
+		cfmakeraw(&t);
+		number = tcsetattr(fd, TCSANOW, &t) == 0 ? 0 : errno;
+	} else {
+		number = errno;
+	}
+	close(fd);
+	return number;
 }
+
+static enum kd_status make_terminal(struct kd__relay_listener *l, struct kd_error *err)
+{
+	char name[128], text[140];
+	int number = 0;
+
+	l->terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (l->terminal < 0 || grantpt(l->terminal) != 0 || unlockpt(l->terminal) != 0)
+		number = errno;
+	else
+		number = ptsname_r(l->terminal, name, sizeof name);
+	if (number == 0)
+		number = set_up_slave(name);
+	if (number != 0)
+		return kd_error_set(err, KD_E_IO, 0, "cannot make a pseudo-terminal: %s",
+				    strerror(number));
+	snprintf(text, sizeof text, "pty:%s", name);
+	return kd_endpoint_parse(text, &l->at, err);
+}
+
+static bool is_open(int terminal)
+{
+	struct pollfd p = { .fd = terminal };
+
+	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP);
+}
+
+/* --- all --- */
 
 enum kd_status kd__relay_listen(struct kd__relay_listener *l, const char *endpoint,
 				struct kd_error *err)
@@ -150,7 +191,7 @@ enum kd_status kd__relay_listen(struct kd__relay_listener *l, const char *endpoi
 	enum kd_status s;
 
 	memset(l, 0, sizeof *l);
-	l->fd = -1;
+	l->fd = l->terminal = -1;
 	s = kd_endpoint_parse(endpoint, &ep, err);
 	if (s != KD_OK)
 		return s;
@@ -159,7 +200,7 @@ enum kd_status kd__relay_listen(struct kd__relay_listener *l, const char *endpoi
 	else if (ep.kind == KD_ENDPOINT_TCP_LISTEN)
 		s = listen_tcp(l, &ep, err);
 	else if (ep.kind == KD_ENDPOINT_PTY && !ep.path[0])
-		s = make_terminal(l, &ep, err);
+		s = make_terminal(l, err);
 	else
 		s = kd_error_set(err, KD_E_SYNTAX, 0,
 				 "%s: a proxy listens at unix-listen:PATH, tcp-listen:HOST:PORT or "
@@ -176,8 +217,9 @@ void kd__relay_listener_deinit(struct kd__relay_listener *l)
 		close(l->fd);
 	if (l->unlink_path[0])
 		unlink(l->unlink_path);
-	kd_transport_destroy(l->terminal);
-	*l = (struct kd__relay_listener){ .fd = -1 };
+	if (l->terminal >= 0)
+		close(l->terminal);
+	*l = (struct kd__relay_listener){ .fd = -1, .terminal = -1 };
 }
 
 static pid_t pid_of(int fd)
@@ -195,6 +237,8 @@ struct kd_transport *kd__relay_accept(struct kd__relay_listener *l, pid_t *pid_r
 
 	if (l->fd >= 0)
 		fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	else if (l->terminal >= 0 && is_open(l->terminal))
+		fd = fcntl(l->terminal, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return NULL;
 	if (l->at.kind == KD_ENDPOINT_TCP)

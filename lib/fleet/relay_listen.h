@@ -8,9 +8,9 @@
 #include "lib/io/transport.h"
 
 struct kd__relay_listener {
-	int fd;                        /* listens; -1: a pseudo-terminal */
-	struct kd_transport *terminal; /* that one; owned */
-	struct kd_endpoint at;         /* for those who connect */
+	int fd;                /* listens; -1: a pseudo-terminal */
+	int terminal;          /* the master of that one, else -1 */
+	struct kd_endpoint at; /* for those who connect */
 	char text[KD_ENDPOINT_TEXT_SIZE];
 	char unlink_path[KD_ENDPOINT_PATH_SIZE]; /* ours to remove; "": none */
 };
@@ -23,7 +23,10 @@ enum kd_status kd__relay_listen(struct kd__relay_listener *l, const char *endpoi
 				struct kd_error *err);
 void kd__relay_listener_deinit(struct kd__relay_listener *l);
 
-/* The next one who knocks, as a transport; NULL: nobody (any more). */
+/*
+ * The next one who knocks, as a transport; NULL: nobody (any more). Who opened the pseudo-terminal
+ * is found by asking again: nothing wakes us.
+ */
 struct kd_transport *kd__relay_accept(struct kd__relay_listener *l, pid_t *pid_ret);
 /* Send away all who knock; how many. */
 unsigned kd__relay_refuse(struct kd__relay_listener *l);

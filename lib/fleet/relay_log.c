@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,13 +42,46 @@ bool kd__relay_log_is_on(const struct kd__relay_log *l)
 	return l->text || l->pcapng;
 }
 
+enum kd_status kd__relay_log_check(const struct kd__relay_log *l, const char *path,
+				   enum kd_relay_format format, struct kd_error *err)
+{
+	char cut[sizeof l->path];
+
+	snprintf(cut, sizeof cut, "%s", path);
+	if (!kd__relay_log_is_on(l) || (!l->pcapng && format != KD_RELAY_PCAPNG) ||
+	    strcmp(cut, l->path) != 0)
+		return KD_OK;
+	return kd_error_set(err, KD_E_EXISTS, 0,
+			    "the log that runs goes to %.120s: end it, or choose another name",
+			    path);
+}
+
+/* It may be a capture that somebody wants. FIFOs and devices are for writing. */
+static enum kd_status refuse_file(const char *path, struct kd_error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0 || S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+		return KD_OK;
+	if (S_ISLNK(st.st_mode) && stat(path, &st) == 0 &&
+	    (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		return KD_OK;
+	return kd_error_set(
+		err, KD_E_EXISTS, 0,
+		"%.120s is there already, and a capture can't be appended: remove it, or "
+		"choose another name",
+		path);
+}
+
 static enum kd_status start_pcapng(struct kd__relay_log *l, const char *path, const char *target,
 				   struct kd_error *err)
 {
 	char application[64];
 	uint32_t id;
-	enum kd_status s;
+	enum kd_status s = refuse_file(path, err);
 
+	if (s != KD_OK)
+		return s;
 	snprintf(application, sizeof application, "OpenKD %s", kd_library_version());
 	s = kd_pcapng_writer_create(path, application, KD__RECORDING_COMMENT, FIFO_TIMEOUT_MS,
 				    &l->pcapng, err);

@@ -20,7 +20,12 @@ struct kd__relay_log {
 	uint64_t flushed_at;
 };
 
-/* One log at a time: stop first. As kd_relay_log_start(). */
+/*
+ * KD_E_EXISTS: beside `l` a log can't go there: when a pcapng file is complete, it takes its place.
+ */
+enum kd_status kd__relay_log_check(const struct kd__relay_log *l, const char *path,
+				   enum kd_relay_format format, struct kd_error *err);
+/* `l` has none. As kd_relay_log_start(). */
 enum kd_status kd__relay_log_start(struct kd__relay_log *l, const char *path,
 				   enum kd_relay_format format, const char *target,
 				   struct kd_error *err);

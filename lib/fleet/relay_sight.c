@@ -102,6 +102,27 @@ static void on_request(struct kd__sight *s, const struct kd_decode_record *r)
 	s->is_break = false;
 }
 
+/* The target keeps them by handle, 1 to 32. */
+static uint64_t bit_of(uint32_t handle)
+{
+	return UINT64_C(1) << (handle < 64 ? handle : 0);
+}
+
+static void take_breakpoint(struct kd__sight *s, const struct kd_decode_record *r,
+			    const uint8_t *payload, size_t size)
+{
+	struct kd_manipulate m;
+
+	if (kd_manipulate_decode_reply(&m, r->machine, payload, size) != KD_OK)
+		return;
+	if (r->code == KD_API_WRITE_BREAKPOINT_EX)
+		s->planted |= bit_of(0);
+	else if (r->code == KD_API_WRITE_BREAKPOINT && m.hdr.return_status == 0)
+		s->planted |= bit_of(m.u.write_breakpoint.handle);
+	else if (r->code == KD_API_RESTORE_BREAKPOINT && m.u.restore_breakpoint.handle)
+		s->planted &= ~bit_of(m.u.restore_breakpoint.handle);
+}
+
 static void on_reply(struct kd__sight *s, const struct kd_decode_record *r, const uint8_t *payload,
 		     size_t size)
 {
@@ -113,6 +134,8 @@ static void on_reply(struct kd__sight *s, const struct kd_decode_record *r, cons
 	}
 	if (r->code == KD_API_GET_VERSION)
 		take_version(s, r->machine, payload, size);
+	else
+		take_breakpoint(s, r, payload, size);
 }
 
 /* --- stops --- */
@@ -133,20 +156,45 @@ static void on_state_change(struct kd__sight *s, const struct kd_decode_record *
 
 static void on_control(struct kd__sight *s, const struct kd_decode_record *r)
 {
-	if (r->type == KD_PACKET_RESET && r->direction == KD_DECODE_TO_TARGET)
+	if (r->type == KD_PACKET_RESET && r->direction == KD_DECODE_TO_TARGET) {
 		s->counters.resyncs++;
-	else if (r->type == KD_PACKET_RESEND)
+		s->is_reset_asked = true;
+		s->reset_at = s->now;
+	} else if (r->type == KD_PACKET_ACKNOWLEDGE && r->direction == KD_DECODE_TO_TARGET) {
+		s->is_acked = true;
+	} else if (r->type == KD_PACKET_RESEND) {
 		s->counters.resends++;
+	}
+}
+
+/*
+ * A target begins its ids anew when it boots, but also when the debugger's RESET asks for it, and
+ * after a packet that nobody took: only without these it is a boot for sure.
+ */
+static void on_sync(struct kd__sight *s, const struct kd_decode_record *r)
+{
+	bool is_answer = s->is_reset_asked;
+
+	s->is_reset_asked = false;
+	/* Where it stands, said again. */
+	if (is_answer && r->type == KD_PACKET_STATE_CHANGE64)
+		return;
+	s->is_stopped = s->is_break = false;
+	if (is_answer || !s->is_acked)
+		return;
+	s->planted = 0;
+	tell(s, KD_RELAY_RESTARTED, "");
 }
 
 static void on_from_target(struct kd__sight *s, const struct kd_decode_record *r,
 			   const uint8_t *payload, size_t size)
 {
 	s->counters.rx_packets++;
-	if (r->id & KD_PACKET_ID_SYNC) {
-		s->is_stopped = s->is_break = false;
-		tell(s, KD_RELAY_RESTARTED, "");
-	}
+	if (r->id & KD_PACKET_ID_SYNC)
+		on_sync(s, r);
+	else if (r->type == KD_PACKET_STATE_MANIPULATE || s->now - s->reset_at > settled_ns)
+		s->is_reset_asked = false; /* they talk on, or it did not hear that */
+	s->is_acked = false;
 	if (r->type == KD_PACKET_STATE_CHANGE64)
 		on_state_change(s, r);
 	else if (r->type == KD_PACKET_STATE_MANIPULATE)
@@ -247,7 +295,7 @@ void kd__sight_restart(struct kd__sight *s, const char *why)
 	kd_decoder_note(s->decoder, wall_clock_ns(), why, strlen(why));
 	for (size_t i = 0; i < KD_ARRAY_LEN(s->fed); i++)
 		s->told[i] = s->fed[i];
-	s->is_stopped = s->is_break = false;
+	s->is_stopped = s->is_break = s->is_acked = s->is_reset_asked = false;
 	s->asked = 0;
 	s->line_size = 0;
 }

@@ -28,6 +28,11 @@ struct kd__sight {
 	struct kd_vm_counters counters; /* but the round trips */
 	uint64_t fed[2], told[2];  /* bytes of each kd_decode_direction, and those in records */
 	bool is_stopped, is_break; /* it is for people to look at, not a module load */
+	/* Breakpoints in the target, a bit a handle; bit 0: others, whose end is not followed. */
+	uint64_t planted;
+	/* The debugger has the target's last packet; it asked the target to begin its ids anew. */
+	bool is_acked, is_reset_asked;
+	uint64_t reset_at;
 	char os[64];
 	uint64_t now, fed_at[2], resumed_at;
 	/* The request that waits for its answer; 0: none. */

@@ -21,15 +21,18 @@ static enum kd_status take_snapshot(struct kd__libvirt_job *job, const struct kd
 
 	if (there) {
 		v->virDomainSnapshotFree(there);
-		return kd_error_set(&job->error, KD_E_EXISTS, 0,
-				    "there is a snapshot %s already: choose another name",
-				    job->name);
+		return kd_error_set(
+			&job->error, KD_E_EXISTS, 0,
+			"there is a snapshot %s already: choose another name, or delete "
+			"it (virsh snapshot-delete %.60s %s)",
+			job->name, job->domain, job->name);
 	}
 	/* The name is of letters, digits and -_. only. */
 	snprintf(xml, sizeof xml, "<domainsnapshot><name>%s</name></domainsnapshot>", job->name);
 	there = v->virDomainSnapshotCreateXML(domain, xml, 0);
 	if (!there)
-		return kd__libvirt_failed(v, "no snapshot", &job->error);
+		return kd__libvirt_failed(v, "no snapshot (are all writable disks qcow2?)",
+					  &job->error);
 	v->virDomainSnapshotFree(there);
 	return KD_OK;
 }

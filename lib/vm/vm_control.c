@@ -72,14 +72,14 @@ static enum kd_status silent_line(struct kd_qmp *q, const char *line, uint64_t d
 	if (s == KD_OK && text[0]) {
 		text[strcspn(text, "\r\n")] = '\0';
 		kd__vm_printable(text, why, sizeof why);
-		s = kd_error_set(err,
-				 strstr(why, "No block device") || strstr(why, "does not support")
-					 ? KD_E_UNSUPPORTED
-					 : KD_E_TARGET,
-				 0, "QEMU says: %s%s", why,
-				 strstr(why, "No block device")
-					 ? " (a qcow2 disk, even an empty one, will do)"
-					 : "");
+		s = strstr(why, "block device can") || strstr(why, "does not support")
+			    ? kd_error_set(
+				      err, KD_E_UNSUPPORTED, 0,
+				      "snapshots need all writable disks to be qcow2, and one at "
+				      "least, even an empty one (qemu-img convert -O qcow2); QEMU "
+				      "says: %.80s",
+				      why)
+			    : kd_error_set(err, KD_E_TARGET, 0, "QEMU says: %s", why);
 	}
 	free(text);
 	return s;
@@ -97,8 +97,11 @@ static enum kd_status qemu_snapshot(struct kd_qmp *q, const char *name, bool rev
 	if (reverts && !is_there)
 		return kd_error_set(err, KD_E_NOT_FOUND, 0, "there is no snapshot %s", name);
 	if (!reverts && is_there)
-		return kd_error_set(err, KD_E_EXISTS, 0,
-				    "there is a snapshot %s already: choose another name", name);
+		return kd_error_set(
+			err, KD_E_EXISTS, 0,
+			"there is a snapshot %s already: choose another name, or delete "
+			"it in QEMU's monitor (delvm %s)",
+			name, name);
 	snprintf(line, sizeof line, "%s %s", reverts ? "loadvm" : "savevm", name);
 	return silent_line(q, line, deadline, err);
 }

@@ -42,8 +42,9 @@ static void on_line(void *context, const char *line, size_t size)
 /* A packet with its trailer; how many bytes. */
 static size_t packet(uint8_t *out, uint16_t type, uint32_t id, const void *payload, size_t size)
 {
-	const struct kd_packet_hdr hdr = { .leader = type == KD_PACKET_RESET ? KD_LEADER_CONTROL
-									     : KD_LEADER_DATA,
+	bool is_control = type == KD_PACKET_RESET || type == KD_PACKET_ACKNOWLEDGE;
+	const struct kd_packet_hdr hdr = { .leader = is_control ? KD_LEADER_CONTROL
+								: KD_LEADER_DATA,
 					   .type = type,
 					   .length = (uint16_t)size,
 					   .id = id,
@@ -51,7 +52,7 @@ static size_t packet(uint8_t *out, uint16_t type, uint32_t id, const void *paylo
 
 	kd_packet_hdr_encode(out, &hdr);
 	memcpy(out + KD_HDR_SIZE, payload, size);
-	if (type == KD_PACKET_RESET)
+	if (is_control)
 		return KD_HDR_SIZE;
 	out[KD_HDR_SIZE + size] = KD_BYTE_TRAILER;
 	return KD_HDR_SIZE + size + 1;
@@ -105,7 +106,6 @@ static void test_sight(void **state)
 	feed(&s, IN, b, print(b, 0x80800800, "one\ntw", 6), 1000);
 	feed(&s, IN, b, print(b, 0x80800001, "o\n\x1bx\0y\n", 7), 2000);
 	assert_string_equal(h.lines, "one|two|xy|");
-	assert_string_equal(h.events, "N"); /* SYNC: a new boot */
 	feed(&s, OUT, b, packet(b, KD_PACKET_RESET, 0, "", 0), 3000);
 	/* Module loads are stops, but nobody's to look at. */
 	feed(&s, IN, b, stop(b, 0x80800000, 0x3031), 4000);
@@ -114,7 +114,7 @@ static void test_sight(void **state)
 	assert_false(s.is_stopped);
 	feed(&s, IN, b, stop(b, 0x80800001, 0x3030), 6000);
 	feed(&s, IN, b, stop(b, 0x80800001, 0x3030), 7000); /* said again */
-	assert_string_equal(h.events, "NS");
+	assert_string_equal(h.events, "S");
 	n = request(b, 0x80800001, 0x3130);
 	feed(&s, OUT, b, 20, 8000);
 	assert_false(kd__sight_is_between_packets(&s, 8000));
@@ -123,7 +123,7 @@ static void test_sight(void **state)
 	assert_true(kd__sight_is_between_packets(&s, 9000));
 	feed(&s, IN, b, request(b, 0x80800000, 0x3130), 9000 + 6400);
 	feed(&s, OUT, b, request(b, 0x80800000, 0x313C), 20000);
-	assert_string_equal(h.events, "NSR");
+	assert_string_equal(h.events, "SR");
 	kd__sight_counters(&s, &c);
 	assert_int_equal(c.rx_packets, 5);
 	assert_int_equal(c.tx_packets, 3);
@@ -140,6 +140,89 @@ static void test_sight(void **state)
 	assert_int_equal(kd__sight_deadline(&s), 1000030000u);
 	kd__sight_timeout(&s, 1000030000u);
 	assert_string_equal(h.lines, "one|two|xy|half|");
+	kd__sight_deinit(&s);
+}
+
+static void ack(struct kd__sight *s, uint32_t id, uint64_t now)
+{
+	uint8_t b[KD_HDR_SIZE];
+
+	feed(s, OUT, b, packet(b, KD_PACKET_ACKNOWLEDGE, id, "", 0), now);
+}
+
+/* SYNC is a boot, but not when a RESET asked for it, or when nobody took the packet before it. */
+static void test_restarts(void **state)
+{
+	struct heard h = { .events = "" };
+	const struct kd__sight_sink sink = { on_record, on_event, on_line, &h };
+	const uint64_t second = 1000000000;
+	struct kd__sight s;
+	struct kd_error err;
+	uint8_t b[400];
+
+	(void)state;
+	assert_status(KD_OK, kd__sight_init(&s, &sink, &err));
+	feed(&s, IN, b, print(b, 0x80800800, "one\n", 4), second);     /* nobody was there before */
+	feed(&s, IN, b, print(b, 0x80800800, "two\n", 4), 2 * second); /* nobody took "one" */
+	assert_string_equal(h.events, "");
+	ack(&s, 0x80800000, 2 * second);
+	feed(&s, IN, b, stop(b, 0x80800001, 0x3030), 3 * second);
+	ack(&s, 0x80800001, 3 * second);
+	/* A debugger comes, and the target says where it stands. */
+	feed(&s, OUT, b, packet(b, KD_PACKET_RESET, 0, "", 0), 4 * second);
+	feed(&s, IN, b, stop(b, 0x80800800, 0x3030), 4 * second + 1000);
+	ack(&s, 0x80800000, 4 * second + 2000);
+	assert_string_equal(h.events, "S");
+	assert_true(s.is_stopped);
+	/* It boots. */
+	feed(&s, IN, b, print(b, 0x80800800, "three\n", 6), 5 * second);
+	assert_string_equal(h.events, "SN");
+	assert_false(s.is_stopped);
+	ack(&s, 0x80800000, 5 * second);
+	/* A RESET that a running target did not hear explains nothing later. */
+	feed(&s, OUT, b, packet(b, KD_PACKET_RESET, 0, "", 0), 6 * second);
+	feed(&s, IN, b, print(b, 0x80800001, "four\n", 5), 8 * second);
+	ack(&s, 0x80800001, 8 * second);
+	feed(&s, IN, b, print(b, 0x80800800, "five\n", 5), 9 * second);
+	assert_string_equal(h.events, "SNN");
+	kd__sight_deinit(&s);
+}
+
+static size_t breakpoint(uint8_t *out, uint32_t id, uint32_t api, uint32_t handle)
+{
+	uint8_t payload[56] = { 0 };
+
+	kd_put32(payload, api);
+	kd_put32(payload + 16 + (api == 0x3134 ? 8 : 0), handle);
+	return packet(out, KD_PACKET_STATE_MANIPULATE, id, payload, sizeof payload);
+}
+
+static void test_planted(void **state)
+{
+	struct heard h = { .events = "" };
+	const struct kd__sight_sink sink = { on_record, on_event, on_line, &h };
+	static const struct {
+		uint32_t api, handle;
+		bool is_left;
+	} rows[] = {
+		{ 0x3134, 1, true },   { 0x3134, 2, true },  { 0x3135, 1, true },
+		{ 0x3135, 31, true },  { 0x3135, 2, false }, { 0x3134, 32, true },
+		{ 0x3135, 32, false },
+	};
+	struct kd__sight s;
+	struct kd_error err;
+	uint8_t b[400];
+
+	(void)state;
+	assert_status(KD_OK, kd__sight_init(&s, &sink, &err));
+	for (size_t i = 0; i < KD_ARRAY_LEN(rows); i++) {
+		uint32_t id = 0x80800000 | (i & 1);
+
+		feed(&s, OUT, b, breakpoint(b, id, rows[i].api, rows[i].handle), i * 1000);
+		feed(&s, IN, b, breakpoint(b, id, rows[i].api, rows[i].handle), i * 1000 + 100);
+		ack(&s, id, i * 1000 + 200);
+		assert_int_equal(s.planted != 0, rows[i].is_left);
+	}
 	kd__sight_deinit(&s);
 }
 
@@ -216,8 +299,8 @@ static void test_traces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sight),
-		cmocka_unit_test(test_back_in_time),
+		cmocka_unit_test(test_sight),   cmocka_unit_test(test_restarts),
+		cmocka_unit_test(test_planted), cmocka_unit_test(test_back_in_time),
 		cmocka_unit_test(test_traces),
 	};
 

@@ -3,6 +3,7 @@
 """kdmon and its monitor, on fake targets: names, proxies, counters, logs, traces, debuggers."""
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -46,7 +47,10 @@ def test_names():
 def test_command_line():
     """Wrong command lines have status 2 and one line; help and version are printed"""
     with Folder() as folder:
-        for words, text in ((["fly"], "no verb 'fly'"), (["status"], "status VM"),
+        for words, text in ((["fly"], "no verb 'fly'"), (["status"], "usage: kdmon status VM"),
+                            (["log", "a", "maybe"], "usage: kdmon log VM on"),
+                            (["log", "a", "on", "--format", "xml"], "text, json or pcapng"),
+                            (["attach", "a", "now"], "kdmon attach VM off"),
                             (["--bogus"], "no option '--bogus'"), (["list", "x"], "kdmon list"),
                             (["log", "a", "on", "--format"], "wants FORMAT"), ([], "which verb")):
             got = kdmon(folder, *words)
@@ -54,6 +58,10 @@ def test_command_line():
                   f"{words}: {got.returncode} {got.stderr}")
         check("proxy VM" in kdmon(folder, "--help").stdout, "help")
         check(kdmon(folder, "--version").stdout.startswith("kdmon (OpenKD) "), "version")
+        folder.environment["XDG_RUNTIME_DIR"] = str(folder.path / "none")
+        got = kdmon(folder, "serve")
+        check(got.returncode == 1 and "export XDG_RUNTIME_DIR=" in got.stderr and
+              got.stderr.count("\n") == 1, got.stderr)
         folder.configure("nonsense\n")
         check(kdmon(folder, "list").returncode == 2, "a bad configuration file")
 
@@ -86,6 +94,16 @@ def test_other_reader():
         check(seen["debugger"]["pid"] == os.getpid(), f"{seen['debugger']}, not {os.getpid()}")
         check("two readers" in seen["obstacles"][0], seen["obstacles"])
         refused(folder, "EXISTS", str(os.getpid()), "attach", "fake")
+        with Kd(folder, ["fake", "--session", "none"]) as kd:
+            says(kd, f"kd: fake: .*pid {os.getpid()}.* two readers .* end it, or let it attach to a proxy")
+
+
+def says(kd, pattern):
+    """On stderr, while it waits."""
+    def there():
+        kd._read(0.1)
+        return re.search(pattern, kd.errors)
+    wait_for(f"{pattern} in {kd.errors!r}", there)
 
 
 def test_tcp_reader():
@@ -172,6 +190,35 @@ def test_break():
         check(not vm(folder, "fake")["proxy"]["is_stopped"], "it runs on")
 
 
+def test_break_and_resume():
+    """Break makes the proxy that it needs, says how to go on; resume does; a debugger's stop is its own"""
+    with Folder() as folder, target(folder), Monitor(folder):
+        got = kdmon(folder, "break", "fake")
+        check(got.returncode == 0 and "kdmon resume fake" in got.stdout, got.stdout + got.stderr)
+        wait_for("the stop", lambda: vm(folder, "fake")["proxy"]["is_stopped"])
+        time.sleep(0.5)
+        check(vm(folder, "fake")["proxy"]["is_stopped"], "it stays")
+        done(folder, "resume", "fake")
+        seen = vm(folder, "fake")["proxy"]
+        check(not seen["is_stopped"] and not seen["is_held"], seen)
+        done(folder, "break", "fake")
+        done(folder, "resume", "fake")  # at once
+        time.sleep(0.5)
+        check(not vm(folder, "fake")["proxy"]["is_stopped"], "it stopped later")
+        with Kd(folder, ["fake", "-b", "--session", "none"]) as kd:
+            kd.wait_text("lets the target run")
+            refused(folder, "EXISTS", f"pid {kd.process.pid}", "resume", "fake")
+            kd.send("g")
+            wait_for("running", lambda: not vm(folder, "fake")["proxy"]["is_stopped"])
+            refused(folder, "UNSUPPORTED", "configuration file", "resume", "fake")
+        with socket.socket(socket.AF_UNIX) as s:
+            done(folder, "proxy", "fake", "off")
+            wait_for("a free port", lambda: vm(folder, "fake")["debugger"]["kind"] == "none")
+            s.connect(str(folder.path / "target.sock"))
+            wait_for("the reader", lambda: vm(folder, "fake")["debugger"]["kind"] == "other")
+            refused(folder, "EXISTS", f"pid {os.getpid()}", "break", "fake")
+
+
 def test_killed_debugger():
     """kill -9 of the debugger: within a second the target runs on, its breakpoints out"""
     with Folder() as folder, target(folder), Monitor(folder):
@@ -184,6 +231,21 @@ def test_killed_debugger():
             wait_for("the target",
                      lambda: not vm(folder, "fake")["proxy"]["is_stopped"], 5)
             check(time.monotonic() - start < 1.5, f"{time.monotonic() - start:.2f} s")
+
+
+def test_terminal():
+    """A debugger counts while it has the pseudo-terminal open; killed there, the target is let go"""
+    with Folder() as folder, target(folder), Monitor(folder):
+        made = done(folder, "proxy", "fake", "pty:")["proxy"]
+        check(not vm(folder, "fake")["proxy"]["has_client"], "nobody has it open yet")
+        for _ in range(2):
+            with Kd(folder, ["-k", made["endpoint"], "-b", "--session", "none"]) as kd:
+                kd.wait_text("lets the target run")
+                check(vm(folder, "fake")["proxy"]["has_client"], "it is there")
+                kd.process.kill()
+                kd.process.wait()
+            wait_for("the target", lambda: not vm(folder, "fake")["proxy"]["is_stopped"], 5)
+            wait_for("the end of it", lambda: not vm(folder, "fake")["proxy"]["has_client"], 5)
 
 
 def test_ending():
@@ -218,6 +280,10 @@ def test_log():
     """Logs on and off at run time: text, JSON as its schema says, pcapng that kd decode reads"""
     with Folder() as folder, target(folder), Monitor(folder):
         refused(folder, "NOT_FOUND", "no log", "log", "fake", "off")
+        refused(folder, "NOT_FOUND", "/no/where", "log", "fake", "on", "-o", "/no/where/x")
+        refused(folder, "NOT_FOUND", "no trace", "trace", "fake", "x", "off")
+        refused(folder, "NOT_FOUND", "nothing is started", "attach", "fake", "off")
+        check(not vm(folder, "fake")["proxy"], "a proxy was left by what did not work")
         for form in ("text", "json", "pcapng"):
             path = folder.path / f"log.{form}"
             check(done(folder, "log", "fake", "on", "--format", form, "-o", path)["path"] == str(path),
@@ -234,10 +300,22 @@ def test_log():
             check_schema("decode", row)
         decoded = run_kd(folder, ["decode", str(folder.path / "log.pcapng")])
         check(decoded.returncode == 0 and "READ_VIRTUAL" in decoded.stdout, decoded.stderr)
+        refused(folder, "EXISTS", "remove it, or choose another", "log", "fake", "on",
+                "--format", "pcapng", "-o", folder.path / "log.pcapng")
+        check(run_kd(folder, ["decode", str(folder.path / "log.pcapng")]).stdout == decoded.stdout,
+              "the capture is what it was")
+        refused(folder, "NOT_FOUND", "no log", "log", "fake", "off")
+        unused = done(folder, "log", "fake", "on")["path"]
+        done(folder, "log", "fake", "off")
+        check(not os.path.exists(unused), "an empty log stays")
         made = done(folder, "log", "fake", "on")["path"]
         check(made.startswith(str(folder.path / "state" / "openkd" / "fake-")), made)
-        refused(folder, "INVALID", "text, json or pcapng", "log", "fake", "on", "--format", "xml")
         refused(folder, "NOT_FOUND", "/no/where", "log", "fake", "on", "-o", "/no/where/x")
+        check(vm(folder, "fake")["proxy"]["log"] == made, "the one that ran goes on")
+        capture = folder.path / "new.pcapng"
+        done(folder, "log", "fake", "on", "--format", "pcapng", "-o", capture)
+        refused(folder, "EXISTS", "goes to", "log", "fake", "on", "-o", capture)
+        check(vm(folder, "fake")["proxy"]["log"] == str(capture), "it goes on")
 
 
 def test_trace():
@@ -336,6 +414,7 @@ def test_watch():
                 kd.wait_end()
             for kind in ("attached", "stopped", "detached"):
                 watch.wait(kind)
+            check(not any(e["event"] == "restarted" for e in watch.events()), "nobody restarted it")
             for event in watch.events():
                 check_schema("monitor-event", event)
 
@@ -425,7 +504,7 @@ def test_hostile_target():
 if __name__ == "__main__":
     tests = [test_names, test_command_line, test_session, test_other_reader, test_tcp_reader,
              test_proxy, test_places,
-             test_one_at_a_time, test_break, test_killed_debugger, test_ending, test_killed_monitor,
+             test_one_at_a_time, test_break, test_break_and_resume, test_killed_debugger, test_terminal, test_ending, test_killed_monitor,
              test_log, test_trace, test_attach, test_watch, test_configured, test_exact, test_hostile_clients,
              test_hostile_target]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]

@@ -4,12 +4,17 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 
 from kdmon_world import Monitor, check, done, kdmon, refused, vm, wait_for
-from kd_console import Folder, Guest, IMAGES, Kd, Monitor as Qmp, main, run_kd
+from kd_console import (Folder, Guest, IMAGES, Kd, Monitor as Qmp, SYMBOLS, addresses_of, main,
+                        run_kd)
+from test_kdmon import Watch, says
 from test_kdnet import KEY, NetGuest
+from test_screen import Terminal
 
 CLEAN = "clean"
 
@@ -69,6 +74,11 @@ def test_found():
         os.chmod(guest.socket, 0o600)
         done(folder, "pause", name(folder))
         wait_for("the pause", lambda: vm(folder, name(folder))["state"] == "paused")
+        refused(folder, "UNSUPPORTED", "is paused", "break", name(folder))
+        with Monitor(folder):
+            refused(folder, "UNSUPPORTED", "is paused", "break", name(folder))
+        with Kd(folder, [name(folder), "--session", "none"]) as kd:
+            says(kd, f"kd: {name(folder)} is paused: .* kdmon resume {name(folder)}\n")
         done(folder, "resume", name(folder))
         wait_for("the end of it", lambda: vm(folder, name(folder))["state"] == "running")
         got = run_kd(folder, [name(folder), "-y", IMAGES, "-c", "lm; q"])
@@ -78,11 +88,12 @@ def test_found():
 def test_two():
     """Two of one name: refused with their ids, which work; a VM without a usable port says how"""
     with Folder() as folder, Folder() as other, Named(folder) as guest:
-        with Guest(other, "--", "-name", name(folder), "-serial", "null"):
+        with Guest(other, "--", "-name", name(folder), "-serial", "null") as second:
             refused(folder, "AMBIGUOUS", f"pid-{guest.process.pid}", "status", name(folder))
             check(vm(folder, f"pid-{guest.process.pid}")["name"] == name(folder), "by id")
             got = run_kd(folder, [name(folder), "-c", "q"])
             check(got.returncode == 2 and "2 VMs are called" in got.stderr, got.stderr)
+            refused(folder, "UNSUPPORTED", "qcow2", "snapshot", f"pid-{second.process.pid}", CLEAN)
 
 
 def test_no_port():
@@ -112,7 +123,7 @@ def snapshots_survive(folder, kd):
     look(kd, "before")
     done(folder, "snapshot", name(folder), CLEAN)
     check(done(folder, "snapshots", name(folder))["snapshots"] == [CLEAN], "its name")
-    refused(folder, "EXISTS", "already", "snapshot", name(folder), CLEAN)
+    refused(folder, "EXISTS", f"delvm {CLEAN}", "snapshot", name(folder), CLEAN)
     refused(folder, "NOT_FOUND", "no snapshot", "revert", name(folder), "dirty")
     look(kd, "taken")
     kd.send("g")
@@ -190,6 +201,23 @@ def test_snapshot():
         snapshots_survive(folder, kd)
 
 
+def test_snapshot_on_screen():
+    """The screen's `v` lists what there is to go back to"""
+    with Folder() as folder, Named(folder), Terminal(folder) as t:
+        wait_for("its state", lambda: vm(folder, name(folder))["state"] == "running")
+        t.wait(f"^{name(folder)}")
+        row = [line.split()[0] for line in t.text.splitlines()[2:] if line].index(name(folder))
+        t.type("Home", *["j"] * row)
+        t.type("v")
+        t.wait(f"{name(folder)}: 0 snapshots")
+        for snapshot in ("first", "second"):
+            done(folder, "snapshot", name(folder), snapshot)
+        t.type("v")
+        t.wait(r"(?s): 2 snapshots.*  first\n.*  second\n.*Snapshot to go back to:")
+        t.type("first", "Enter")
+        t.wait(f"revert {name(folder)}: done")
+
+
 def test_snapshot_by_proxy():
     """The same behind a proxy"""
     with Folder() as folder, Named(folder), Monitor(folder):
@@ -210,15 +238,20 @@ def test_snapshot_by_ring():
 
 
 def test_reset():
-    """Reset and .reboot behind a proxy: the debugger follows, the proxy stays"""
-    with Folder() as folder, Named(folder), Monitor(folder):
-        done(folder, "proxy", name(folder))
+    """Reset and .reboot behind a proxy: the debugger follows, the proxy stays, only a restart is one"""
+    with Folder() as folder, Named(folder) as guest, Monitor(folder), Watch(folder) as watch:
+        addresses_of(folder, guest, "demo!DemoTicks")  # it is up
+        watch.wait("appeared")
+        done(folder, "break", name(folder))
+        watch.wait("stopped")
         with stopped(folder) as kd:
-            kd.wait_text("lets the target run")
+            kd.wait_text("lets the target run|was stopped already")
             kd.send("g")
             wait_for("running", lambda: not vm(folder, name(folder))["proxy"]["is_stopped"])
+            check(not any(e["event"] == "restarted" for e in watch.events()), "nobody restarted it")
             done(folder, "reset", name(folder))
-            wait_text(kd, "ntoskrnl.exe", 2)
+            wait_text(kd, "ntoskrnl.exe", 1)
+            watch.wait("restarted")
             done(folder, "break", name(folder))
             wait_text(kd, "Break instruction exception", 2)
             look(kd, "after-reset")
@@ -246,6 +279,81 @@ def test_fast():
         check(re.search(r".", text), "the guest lives")
 
 
+def check_ticks(guest, ticks, what):
+    """The guest counts on, seen by QEMU."""
+    qmp = Qmp(guest.qmp)
+    try:
+        before = qmp.bytes_at(ticks, 4)
+        wait_for(f"the guest after {what}", lambda: qmp.bytes_at(ticks, 4) != before, 5)
+    finally:
+        qmp.close()
+
+
+AT_STOP = "bp demo!DemoTick; g; .echo AT_BP; .sleep 60000"
+RUNNING = "bp nt!KeBugCheckEx; .echo AT_BP; g"
+
+
+def at_breakpoint(folder, commands):
+    kd = Kd(folder, [name(folder), "-y", SYMBOLS, "-c", commands, "--session", "none"])
+    kd.wait_text("AT_BP", 30)
+    wait_for("where it is to be",
+             lambda: vm(folder, name(folder))["proxy"]["is_stopped"] == (commands == AT_STOP))
+    return kd
+
+
+def ends_with_debugger(*options, ring=False):
+    """Its debugger lives and stands at a breakpoint: the guest is let go on, the breakpoint out."""
+    with Folder() as folder, Named(folder, ring=ring) as guest:
+        ticks, = addresses_of(folder, guest, "demo!DemoTicks")
+        code = addresses_of(folder, guest, "demo!DemoTick", "nt!KeBugCheckEx")
+        for end, commands in (("proxy off", AT_STOP), ("SIGTERM", AT_STOP), ("SIGTERM", RUNNING)):
+            with Monitor(folder) as monitor:
+                done(folder, "proxy", name(folder), *options)
+                with at_breakpoint(folder, commands) as kd:
+                    start = time.monotonic()
+                    if end == "SIGTERM":
+                        check(monitor.stop() == 0, "status 0")
+                    else:
+                        done(folder, "proxy", name(folder), "off")
+                    took = time.monotonic() - start
+                    check(took < 8, f"{end} took {took:.1f} s")
+                    check_ticks(guest, ticks, end)
+                    kd.process.kill()
+                    kd.process.wait()
+            qmp = Qmp(guest.qmp)
+            check(all(qmp.bytes_at(a, 1) != b"\xcc" for a in code), f"{end}: the breakpoint is out")
+            qmp.close()
+        left = [p.name for p in (folder.path / "runtime" / "openkd").glob("*.kd")]
+        check(not left, f"left behind: {left}")
+
+
+def test_end_under_debugger():
+    """A proxy ends while its debugger stands at a breakpoint: the guest goes on without it"""
+    ends_with_debugger()
+    ends_with_debugger("--keep-stopped")
+
+
+def test_end_paused():
+    """The proxy of a machine that is paused at a breakpoint ends: it is said what is left in it"""
+    with Folder() as folder, Named(folder) as guest, Monitor(folder):
+        ticks, = addresses_of(folder, guest, "demo!DemoTicks")
+        done(folder, "proxy", name(folder))
+        with at_breakpoint(folder, AT_STOP) as kd:
+            done(folder, "pause", name(folder))
+            refused(folder, "TIMEOUT", f"kd {name(folder)}, then q", "proxy", name(folder), "off")
+            kd.process.kill()
+            kd.process.wait()
+        done(folder, "resume", name(folder))
+        got = run_kd(folder, [name(folder), "-y", SYMBOLS, "-b", "-c", "q"])
+        check(got.returncode == 0, got.stderr)
+        check_ticks(guest, ticks, "q")
+
+
+def test_end_under_debugger_fast():
+    """The same over the ring"""
+    ends_with_debugger("--fast", ring=True)
+
+
 def test_kdnet():
     """KDNET as a plain serial port: a named target with its key, which is shown nowhere"""
     with Folder() as folder, NetGuest(folder, "--smp", "1") as guest:
@@ -268,6 +376,8 @@ def test_kdnet():
 if __name__ == "__main__":
     tests = [test_found, test_two, test_no_port, test_snapshot, test_snapshot_by_proxy,
              test_snapshot_by_ring, test_revert_breakpoints, test_revert_breakpoints_by_proxy,
-             test_revert_breakpoints_on_ring, test_revert_breakpoints_by_ring, test_reset, test_fast, test_kdnet]
+             test_revert_breakpoints_on_ring, test_revert_breakpoints_by_ring,
+             *([test_snapshot_on_screen] if shutil.which("tmux") else []), test_reset, test_fast,
+             test_end_under_debugger, test_end_under_debugger_fast, test_end_paused, test_kdnet]
     chosen = [t for t in tests if t.__name__ in sys.argv[1:]]
     sys.exit(main(chosen or tests))

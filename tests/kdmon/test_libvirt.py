@@ -274,7 +274,7 @@ def survives(folder, account, domain):
             done(folder, "snapshot", domain.name, "clean")
             check(done(folder, "snapshots", domain.name)["snapshots"] == ["clean"], "its name")
             check("clean" in domain.virsh("snapshot-list", domain.name, "--name"), "libvirt's")
-            refused(folder, "EXISTS", "already", "snapshot", domain.name, "clean")
+            refused(folder, "EXISTS", "virsh snapshot-delete", "snapshot", domain.name, "clean")
             kd.send("g")
             wait_for("running", lambda: vm(folder, domain.name)["session_state"] == "running")
             before = vm(folder, domain.name)["pid"]
