@@ -169,6 +169,7 @@ void kd__note_boot(struct kd_session *s)
 	}
 	if (!kd__wire_take_restart(s))
 		return;
+	kd__wire_rejoined(s); /* a fresh boot has none of our breakpoints */
 	kd__breaks_note_clean(s);
 	if (kd__info_known(s)) {
 		kd__restart(s);

@@ -646,6 +646,7 @@ void kd__wire_begin_leaving(struct kd_session *s)
 {
 	atomic_store(&s->break_wanted, false);
 	s->wire->is_leaving = true;
+	s->wire->is_rejoining = false;
 	s->wire->initial_break_done = true;
 	if (s->wire->prompt_open)
 		kd__wire_answer(s, "", 0, NULL);
