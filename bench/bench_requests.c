@@ -2,7 +2,8 @@
 /*
  * Reads of random length at random places of the kernel's code, each one a request on the wire, and
  * every answer compared with the image file:
- *	bench_requests ENDPOINT NTOSKRNL.EXE N MAX_BYTES NAME
+ *	bench_requests ENDPOINT NTOSKRNL.EXE N MAX_BYTES NAME [exact]
+ * exact: only the bytes asked for cross the wire, without what the engine fetches around them.
  * Prints one JSON line. Exit status 1: a wrong answer or a failed request.
  */
 #include <inttypes.h>
@@ -14,6 +15,7 @@
 
 #include "bench/bench_session.h"
 #include "lib/base.h"
+#include "lib/engine/memory.h"
 #include "lib/sym/pe.h"
 
 struct text { /* the image's .text */
@@ -49,6 +51,14 @@ static uint32_t next_random(uint32_t *state)
 	return *state >> 8;
 }
 
+static bool read_some(struct kd_session *s, uint64_t at, void *out, uint32_t size, bool is_exact)
+{
+	if (is_exact)
+		return kd__memory_read_by_kd(s, at, out, size, &bench_err) == size;
+	kd_memory_flush(s);
+	return kd_memory_read(s, at, out, size, NULL, &bench_err) == KD_OK;
+}
+
 int main(int argc, char **argv)
 {
 	struct kd_session_options options = KD_SESSION_OPTIONS_INIT;
@@ -61,8 +71,8 @@ int main(int argc, char **argv)
 	uint64_t bytes = 0, start;
 	double seconds;
 
-	if (argc != 6) {
-		fprintf(stderr, "usage: bench_requests ENDPOINT IMAGE N MAX_BYTES NAME\n");
+	if (argc != 6 && argc != 7) {
+		fprintf(stderr, "usage: bench_requests ENDPOINT IMAGE N MAX_BYTES NAME [exact]\n");
 		return 2;
 	}
 	text = load_text(argv[2]);
@@ -80,9 +90,7 @@ int main(int argc, char **argv)
 		uint32_t at = next_random(&random) % (text.size - size);
 		uint8_t got[65536];
 
-		kd_memory_flush(s);
-		if (kd_memory_read(s, info.kernel_base + text.rva + at, got, size, NULL,
-				   &bench_err) != KD_OK)
+		if (!read_some(s, info.kernel_base + text.rva + at, got, size, argc == 7))
 			failed++;
 		else if (memcmp(got, text.bytes + at, size))
 			wrong++;

@@ -148,6 +148,10 @@ exit /b 1
 rem Readable by administrators only, in all releases, without any service.
 call reg query "HKU\S-1-5-19" >nul 2>&1
 if not errorlevel 1 exit /b 0
+if not defined DRY goto no_rights
+echo No administrator rights: this shows what would be done, as far as can be seen without them
+exit /b 0
+:no_rights
 >&2 echo kdring-setup: no administrator rights: start cmd with "Run as administrator" and try again
 exit /b 1
 

@@ -187,6 +187,10 @@ def test_refusals(windows):
     drive = Drive(windows)
     refused(drive, "install /replace", "Windows 10 and 11")
     refused(drive, "install", "no administrator rights", KD_USER="1")
+    before = drive.files()
+    code, text, _ = drive.run("install /dryrun", KD_USER="1")
+    check(code == 0 and "No administrator rights" in text and "dry run, nothing is changed" in text
+          and drive.files() == before, "install /dryrun without rights", code, text)
     refused(drive, "uninstall", "nothing to undo")
     refused(drive, "install", "ARM64", PROCESSOR_ARCHITECTURE="ARM64")
     refused(drive, "install", "32-bit cmd", PROCESSOR_ARCHITECTURE="x86",
