@@ -22,7 +22,7 @@
 #include "lib/wait.h"
 
 enum {
-	SPIN_NS = 50000,      /* after the last word of either side */
+	SPIN_NS = 150000,     /* after the last word; less, and each stop sleeps and is woken thrice */
 	NAP_MS = 500,         /* asleep we look at the ring this often, whatever is heard */
 	QUERY_MS = 1000,      /* between two questions where the ring is */
 	QUERIES_MAX = 3,      /* on one connection: a guest that has a ring answers the first */
