@@ -22,11 +22,11 @@
 #include "lib/wait.h"
 
 enum {
-	SPIN_NS = 150000,     /* after the last word; less, and each stop sleeps and is woken thrice */
-	NAP_MS = 500,         /* asleep we look at the ring this often, whatever is heard */
-	QUERY_MS = 1000,      /* between two questions where the ring is */
-	QUERIES_MAX = 3,      /* on one connection: a guest that has a ring answers the first */
-	DETACH_MS = 100,      /* for the guest to notice that we leave */
+	SPIN_NS = 150000, /* after the last word; less, and each stop sleeps and is woken thrice */
+	NAP_MS = 500,     /* asleep we look at the ring this often, whatever is heard */
+	QUERY_MS = 1000,  /* between two questions where the ring is */
+	QUERIES_MAX = 3,  /* on one connection: a guest that has a ring answers the first */
+	DETACH_MS = 100,  /* for the guest to notice that we leave */
 	PASSES_AT_LEAST = 64, /* before the deadline is looked at: it may have passed already */
 	FREE_MS = 500,        /* for what is on its way on the line, before the ring is taken */
 };
