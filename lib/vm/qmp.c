@@ -324,23 +324,37 @@ static enum kd_status exchange(struct kd_qmp *q, const char *command, const char
 	return s == KD_OK ? wait_for_answer(q, command, id, deadline, cancel, return_ret, err) : s;
 }
 
-/* libvirt gives the answer as QEMU wrote it, with an id of its own. */
-static enum kd_status read_answer(struct kd_qmp *q, const char *command, const char *answer,
-				  json_t **return_ret, struct kd_error *err)
+/* One message, and all of it. libvirt gives it as QEMU wrote it, with an id of its own. */
+static enum kd_status parse_answer(const char *answer, struct kd__qmp_message *ret,
+				   struct kd_error *err)
 {
-	struct kd__qmp_message m;
-	enum kd_status s = kd__qmp_feed(&q->in, answer, strlen(answer), err);
+	struct kd__qmp_reader reader = { 0 };
+	size_t size = strnlen(answer, KD_QMP_LINE_MAX);
+	enum kd_status s = kd__qmp_feed(&reader, answer, size, err);
 
 	if (s == KD_OK)
-		s = kd__qmp_feed(&q->in, "\n", 1, err);
+		s = kd__qmp_feed(&reader, "\n", 1, err);
 	if (s == KD_OK)
-		s = kd__qmp_next(&q->in, &m, err);
+		s = kd__qmp_next(&reader, ret, err);
+	if (s == KD_E_AGAIN)
+		s = kd_error_set(err, KD_E_MALFORMED, 0, "libvirt's answer is empty");
+	kd__qmp_reader_deinit(&reader);
+	return s;
+}
+
+static enum kd_status read_answer(const char *command, const char *answer, json_t **return_ret,
+				  struct kd_error *err)
+{
+	struct kd__qmp_message m;
+	enum kd_status s = parse_answer(answer, &m, err);
+
 	if (s != KD_OK)
-		return s == KD_E_AGAIN
-			       ? kd_error_set(err, KD_E_MALFORMED, 0, "libvirt's answer is no QMP")
-			       : s;
+		return s;
 	if (m.kind == KD__QMP_ERROR)
 		s = refusal(command, &m, err);
+	else if (m.kind != KD__QMP_RETURN)
+		s = kd_error_set(err, KD_E_MALFORMED, 0, "libvirt's answer to %.40s is none",
+				 command);
 	else if (return_ret)
 		*return_ret = json_incref(m.value);
 	kd__qmp_message_deinit(&m);
@@ -355,7 +369,7 @@ static enum kd_status exchange_by_libvirt(struct kd_qmp *q, const char *command,
 	enum kd_status s = kd__libvirt_monitor(q->uri, q->domain, line, deadline, &answer, err);
 
 	if (s == KD_OK)
-		s = read_answer(q, command, answer, return_ret, err);
+		s = read_answer(command, answer, return_ret, err);
 	free(answer);
 	return s;
 }
