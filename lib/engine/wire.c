@@ -381,12 +381,10 @@ static enum kd_status on_reconnected(struct kd_session *s)
  */
 static void rejoin(struct kd_session *s, const char *why)
 {
-	if (s->state == KD_SESSION_DISCONNECTED || s->wire->is_leaving)
-		return;
-	if (s->state == KD_SESSION_STOPPED)
+	if (s->state == KD_SESSION_STOPPED && !s->wire->is_leaving)
 		atomic_store(&s->break_wanted, true);
 	else
-		s->wire->is_rejoining = true;
+		s->wire->is_rejoining = !s->wire->is_leaving;
 	start_over(s);
 	s->wire->heard = true;
 	s->wire->reconnected = true;
@@ -406,7 +404,8 @@ static enum kd_status on_anew(struct kd_session *s)
 {
 	struct kd_carrier *c = s->wire->carrier;
 
-	if (!c->went_back) {
+	if (!c->went_back || !s->wire->heard) {
+		c->went_back = false;
 		note_carrier(s);
 		return on_reconnected(s);
 	}
@@ -416,11 +415,11 @@ static enum kd_status on_anew(struct kd_session *s)
 	return KD_OK;
 }
 
-/* The road that notices by itself needs nobody to tell it. */
+/* Nothing is known yet of a target that was not heard. The ring needs nobody to tell it. */
 static void heed_rejoin(struct kd_session *s)
 {
-	if (!atomic_exchange(&s->rejoin_wanted, false) ||
-	    kd_carrier_notices_reverts(s->wire->carrier))
+	if (!atomic_exchange(&s->rejoin_wanted, false) || !s->wire->heard ||
+	    s->state == KD_SESSION_DISCONNECTED || kd_carrier_notices_reverts(s->wire->carrier))
 		return;
 	rejoin(s, "the target went back to a snapshot");
 }
