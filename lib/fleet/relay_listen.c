@@ -8,13 +8,13 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <termios.h>
 #include <unistd.h>
+
+#include "lib/io/pty_pair.h"
 
 enum { BACKLOG = 4, REFUSED_MAX = 64 };
 
@@ -138,40 +138,19 @@ static enum kd_status listen_tcp(struct kd__relay_listener *l, const struct kd_e
 
 /* --- a pseudo-terminal --- */
 
-/* Opened and closed once, its other end tells by a hangup that nobody has it open. */
-static int set_up_slave(const char *name)
-{
-	int fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), number = 0;
-	struct termios t;
-
-	if (fd < 0)
-		return errno;
-	if (tcgetattr(fd, &t) == 0) {
-		cfmakeraw(&t);
-		number = tcsetattr(fd, TCSANOW, &t) == 0 ? 0 : errno;
-	} else {
-		number = errno;
-	}
-	close(fd);
-	return number;
-}
-
+/* Its other end is closed: by a hangup it tells that nobody has it open. */
 static enum kd_status make_terminal(struct kd__relay_listener *l, struct kd_error *err)
 {
-	char name[128], text[140];
-	int number = 0;
+	struct kd_pty_pair pair;
+	char text[sizeof pair.name + 8];
+	int number = kd_pty_pair_open(&pair);
 
-	l->terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (l->terminal < 0 || grantpt(l->terminal) != 0 || unlockpt(l->terminal) != 0)
-		number = errno;
-	else
-		number = ptsname_r(l->terminal, name, sizeof name);
-	if (number == 0)
-		number = set_up_slave(name);
 	if (number != 0)
 		return kd_error_set(err, KD_E_IO, 0, "cannot make a pseudo-terminal: %s",
 				    strerror(number));
-	snprintf(text, sizeof text, "pty:%s", name);
+	close(pair.slave);
+	l->terminal = pair.master;
+	snprintf(text, sizeof text, "pty:%s", pair.name);
 	return kd_endpoint_parse(text, &l->at, err);
 }
 

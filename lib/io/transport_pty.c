@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/io/pty_pair.h"
 #include "lib/io/transport_private.h"
 #include "lib/io/tty_line.h"
 
@@ -35,27 +36,14 @@ static void pty_close(struct pty_transport *p)
 static enum kd_status make_pty(struct pty_transport *p, struct kd_error *err)
 {
 	struct kd_transport *t = &p->stream.base;
-	struct kd__tty_saved unused;
-	char name[128];
-	int number = 0;
-	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	struct kd_pty_pair pair;
+	int number = kd_pty_pair_open(&pair);
 
-	if (fd < 0)
-		return kd__transport_failed(t, KD_E_IO, "make a pseudo-terminal", errno, err);
-	if (grantpt(fd) != 0 || unlockpt(fd) != 0)
-		number = errno;
-	else
-		number = ptsname_r(fd, name, sizeof name);
-	if (number == 0) {
-		p->slave_fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-		number = p->slave_fd < 0 ? errno : kd__tty_make_raw(p->slave_fd, 0, &unused, NULL);
-	}
-	if (number != 0) {
-		close(fd);
+	if (number != 0)
 		return kd__transport_failed(t, KD_E_IO, "make a pseudo-terminal", number, err);
-	}
-	snprintf(t->name, sizeof t->name, "pty:%s", name);
-	kd__stream_up(&p->stream, fd);
+	p->slave_fd = pair.slave;
+	snprintf(t->name, sizeof t->name, "pty:%s", pair.name);
+	kd__stream_up(&p->stream, pair.master);
 	return KD_OK;
 }
 
