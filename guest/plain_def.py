@@ -4,7 +4,7 @@
 
 The descriptions in common/import/ name functions as compilers for x86 do, because an import library
 for x86 must: Name@BYTES (stdcall), @Name@BYTES (fastcall), Name (cdecl). Exports carry the bare name
-on every machine. Lines that end in "; x86 only" are left out for others.
+on every machine. Lines that end in "; x86 only" or "; x64 only" are left out for others.
 
 usage: plain_def.py MACHINE IN OUT      (MACHINE: x86 or x64)
 """
@@ -16,7 +16,7 @@ def plain(line, machine):
     if line.startswith(";"):
         return line
     text, _, remark = line.partition(";")
-    if machine != "x86" and remark.strip() == "x86 only":
+    if remark.strip().endswith(" only") and remark.split()[0] != machine:
         return ""
     return re.sub(r"^(\s+)@?(\w+)@\d+", r"\1\2", text).rstrip() + "\n"
 

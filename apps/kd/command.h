@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <openkd/session.h>
 
+#include "apps/kd/data.h"
 #include "apps/kd/args.h"
 #include "apps/kd/out.h"
 
@@ -99,15 +100,6 @@ void command_reference(FILE *to);
  */
 json_t *call_object(struct call *call);
 json_t *call_array(struct call *call);
-/* An object for call_array(): appended to it; NULL when `array` is. */
-json_t *data_append_object(json_t *array);
-void data_address(json_t *object, const char *key, uint64_t value);
-void data_integer(json_t *object, const char *key, long long value);
-void data_string(json_t *object, const char *key, const char *value); /* bad UTF-8 is replaced */
-void data_bool(json_t *object, const char *key, bool value);
-/* A string that is valid UTF-8 whatever the target said. */
-json_t *data_text(const char *value, size_t size);
-
 enum kd_status call_fail(struct call *call, enum kd_status status, const char *fmt, ...)
 	APP_PRINTF(3, 4);
 

@@ -24,6 +24,8 @@
 #include "apps/kd/watch.h"
 
 struct input;
+struct kd_mutators;
+struct kd_traffic;
 struct server;
 
 enum {
@@ -43,6 +45,7 @@ struct job {
 	bool is_echoed;     /* show the line before it runs */
 	uint64_t client;    /* JOB_CLIENT: who gets the result */
 	json_t *request_id; /* as the client gave it */
+	json_t *request;    /* not NULL: to begin traffic; there is no text */
 };
 
 /* What a command came to; see docs/schema/command.schema.json. */
@@ -62,6 +65,21 @@ struct filter_command {
 	char *command;
 };
 
+/* apps/kd/traffic.h */
+struct traffic {
+	struct kd_traffic *t;         /* NULL: none is looked at */
+	struct kd_mutators *mutators; /* NULL: none were added */
+	char *filter, *intercept;     /* texts as given; NULL: none */
+	bool stops;                   /* !strace: each held payload stops the target */
+	bool was_capture;             /* before !strace */
+	bool is_stopping;             /* for one of them, until the target goes on */
+	uint64_t stopped_for;         /* the last of them */
+	bool is_for_clients;          /* one of them started it: it ends with the last of them */
+	uint64_t current;             /* the item that commands mean; 0: the oldest that is held */
+	char *crash_pattern;          /* !crashflt; NULL: off */
+	char *crash_folder;           /* NULL: ours */
+};
+
 struct console {
 	struct kd_session *session;
 	const struct options *options;
@@ -69,6 +87,7 @@ struct console {
 	struct watch *watch;
 	struct input *input;
 	struct server *server;
+	struct traffic traffic;
 	struct alias_table aliases;
 
 	/* --- the target --- */

@@ -13,8 +13,10 @@
 #include <openkd/register.h>
 #include <openkd/symbol.h>
 
+#include "apps/kd/crash_filter.h"
 #include "apps/kd/input.h"
 #include "apps/kd/registers.h"
+#include "apps/kd/traffic.h"
 #include "apps/kd/serve.h"
 #include "apps/kd/signals.h"
 
@@ -307,6 +309,7 @@ static void after_stop(struct console *c)
 {
 	uint64_t serial = c->n_stops;
 
+	crash_filter_look(c);
 	run_stop_command(c);
 	if (c->n_stops == serial && c->is_stopped && c->is_stop_untold)
 		show_untold_stop(c);
@@ -319,6 +322,7 @@ void console_note_resumed(struct console *c)
 	c->is_stopped = false;
 	c->resumed_in_job = true;
 	c->run_since_ns = console_now_ns();
+	traffic_target_runs(c);
 }
 
 void console_release_held(struct console *c, bool with_stop)

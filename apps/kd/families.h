@@ -24,6 +24,8 @@
 	X(family_port)       \
 	X(family_target)     \
 	X(family_crash_dump) \
+	X(family_traffic)    \
+	X(family_mutator)    \
 	X(family_session)    \
 	X(family_script)     \
 	X(family_alias)      \

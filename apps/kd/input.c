@@ -321,7 +321,8 @@ void input_show(struct input *in)
 {
 	struct console *c = in->con;
 
-	watch_input(in);
+	if (c->n_jobs <= PIPE_LINES_AHEAD || c->is_prompt_open)
+		watch_input(in);
 	if (!in->el || in->is_editing || in->has_ended || !c->is_stopped || c->is_prompt_open)
 		return;
 	out_transient(&c->out, NULL);

@@ -15,6 +15,7 @@
 #include "apps/kd/input.h"
 #include "apps/kd/serve.h"
 #include "apps/kd/signals.h"
+#include "apps/kd/traffic.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -54,6 +55,7 @@ static void free_job(struct job *job)
 {
 	free(job->text);
 	json_decref(job->request_id);
+	json_decref(job->request);
 }
 
 bool console_push_job(struct console *c, const struct job *job)
@@ -212,6 +214,8 @@ static void run_job(struct console *c, struct job *job)
 		console_leave(c, EXIT_OK);
 	else if (c->is_prompt_open && job->origin != JOB_CLIENT && job->origin != JOB_STARTUP)
 		answer_prompt(c, job->text);
+	else if (job->request)
+		server_traffic_start(c->server, job->client, job->request_id, job->request);
 	else if (job->origin == JOB_CLIENT)
 		run_client_job(c, job);
 	else
@@ -519,6 +523,7 @@ int console_main(struct console *c)
 	out_fresh_line(&c->out);
 	console_release_held(c, c->is_stopped);
 	int exit_code = final_exit_code(c); /* what the target was like before it ran on */
+	traffic_stop(c);
 
 	if (!detach(c) && exit_code == EXIT_OK && c->had_batch_jobs)
 		return EXIT_COMMAND_FAILED;

@@ -21,23 +21,7 @@
 #include <openkd/error.h>
 
 #include "apps/kd/console.h"
-
-struct client {
-	int fd; /* -1: free */
-	uint64_t number;
-	struct text in, out;
-	bool is_subscribed, is_closing;
-	unsigned n_jobs;
-};
-
-struct server {
-	struct console *con;
-	int fd;
-	char path[108]; /* of a socket address */
-	char name[64];
-	struct client clients[SERVER_CLIENTS_MAX];
-	uint64_t next_number;
-};
+#include "apps/kd/serve_private.h"
 
 /* --- names --- */
 
@@ -93,6 +77,9 @@ static void drop(struct server *s, struct client *cl)
 {
 	watch_remove(s->con->watch, cl->fd);
 	close(cl->fd);
+	server_traffic_leave(s, cl);
+	for (unsigned i = 0; i < cl->n_given; i++)
+		close(cl->given[i]);
 	text_free(&cl->in);
 	text_free(&cl->out);
 	*cl = (struct client){ .fd = -1 };
@@ -143,8 +130,7 @@ static void send_json(struct server *s, struct client *cl, json_t *value)
 	free(line);
 }
 
-/* {"id":..., "ok":true} to be completed, or with an error. */
-static json_t *answer(json_t *id, const char *error)
+json_t *server_answer(json_t *id, const char *error)
 {
 	json_t *o = json_object();
 
@@ -155,7 +141,7 @@ static json_t *answer(json_t *id, const char *error)
 	return o;
 }
 
-static void send_answer(struct server *s, struct client *cl, json_t *o)
+void server_send(struct server *s, struct client *cl, json_t *o)
 {
 	send_json(s, cl, o);
 	json_decref(o);
@@ -224,7 +210,7 @@ static void os_text(struct server *s, char *text, size_t size)
 static void op_status(struct server *s, struct client *cl, json_t *request, json_t *id)
 {
 	char why[1024], os[200];
-	json_t *o = answer(id, NULL);
+	json_t *o = server_answer(id, NULL);
 
 	(void)request;
 	kd_session_describe(s->con->session, why, sizeof(why));
@@ -236,7 +222,7 @@ static void op_status(struct server *s, struct client *cl, json_t *request, json
 	json_object_set_new(o, "stop",
 			    s->con->is_stopped ? console_stop_json(s->con) : json_null());
 	json_object_set_new(o, "counters", counters_json(s->con->session));
-	send_answer(s, cl, o);
+	server_send(s, cl, o);
 }
 
 static void op_subscribe(struct server *s, struct client *cl, json_t *request, json_t *id)
@@ -244,21 +230,21 @@ static void op_subscribe(struct server *s, struct client *cl, json_t *request, j
 	json_t *on = json_object_get(request, "on");
 
 	cl->is_subscribed = !on || json_is_true(on);
-	send_answer(s, cl, answer(id, NULL));
+	server_send(s, cl, server_answer(id, NULL));
 }
 
 static void op_break(struct server *s, struct client *cl, json_t *request, json_t *id)
 {
 	(void)request;
 	kd_session_break_in(s->con->session);
-	send_answer(s, cl, answer(id, NULL));
+	server_send(s, cl, server_answer(id, NULL));
 }
 
 static void op_rejoin(struct server *s, struct client *cl, json_t *request, json_t *id)
 {
 	(void)request;
 	kd_session_rejoin(s->con->session);
-	send_answer(s, cl, answer(id, NULL));
+	server_send(s, cl, server_answer(id, NULL));
 }
 
 static void op_run(struct server *s, struct client *cl, json_t *request, json_t *id)
@@ -267,11 +253,12 @@ static void op_run(struct server *s, struct client *cl, json_t *request, json_t 
 	struct job job = { .origin = JOB_CLIENT, .client = cl->number };
 
 	if (!command) {
-		send_answer(s, cl, answer(id, "\"command\" is missing"));
+		server_send(s, cl, server_answer(id, "\"command\" is missing"));
 		return;
 	}
 	if (cl->n_jobs >= SERVER_JOBS_MAX) {
-		send_answer(s, cl, answer(id, "too many commands wait; read the answers first"));
+		server_send(s, cl,
+			    server_answer(id, "too many commands wait; read the answers first"));
 		return;
 	}
 	job.text = app_strdup(command);
@@ -279,13 +266,13 @@ static void op_run(struct server *s, struct client *cl, json_t *request, json_t 
 	if (console_push_job(s->con, &job))
 		cl->n_jobs++;
 	else
-		send_answer(s, cl, answer(id, "too many commands wait"));
+		server_send(s, cl, server_answer(id, "too many commands wait"));
 }
 
 static void op_ping(struct server *s, struct client *cl, json_t *request, json_t *id)
 {
 	(void)request;
-	send_answer(s, cl, answer(id, NULL));
+	server_send(s, cl, server_answer(id, NULL));
 }
 
 static const struct {
@@ -306,12 +293,14 @@ static void on_request(struct server *s, struct client *cl, const char *line)
 	while (op && i < APP_ARRAY_LEN(operations) && strcmp(operations[i].name, op) != 0)
 		i++;
 	if (!json_is_object(request))
-		send_answer(s, cl, answer(NULL, "a line is one JSON object"));
-	else if (!op || i == APP_ARRAY_LEN(operations))
-		send_answer(s, cl,
-			    answer(id, "\"op\" is ping, status, subscribe, break, rejoin or run"));
-	else
+		server_send(s, cl, server_answer(NULL, "a line is one JSON object"));
+	else if (op && i < APP_ARRAY_LEN(operations))
 		operations[i].run(s, cl, request, id);
+	else if (!op || !server_traffic_request(s, cl, op, request, id))
+		server_send(
+			s, cl,
+			server_answer(id, "\"op\" is ping, status, subscribe, break, rejoin, run, "
+					  "or one of traffic's (docs/session-socket.md)"));
 	json_decref(request);
 }
 
@@ -330,10 +319,45 @@ static void take_requests(struct server *s, struct client *cl)
 	}
 }
 
+/* Descriptors that nobody asks for are closed; more than fit too. */
+static void keep_given(struct client *cl, const struct cmsghdr *c)
+{
+	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	for (size_t i = 0; i < n; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+		if (cl->n_given < APP_ARRAY_LEN(cl->given))
+			cl->given[cl->n_given++] = fd;
+		else
+			close(fd);
+	}
+}
+
+static ssize_t receive(struct client *cl, char *bytes, size_t size)
+{
+	union {
+		char bytes[CMSG_SPACE(SERVER_GIVEN_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec v = { bytes, size };
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = control.bytes,
+			    .msg_controllen = sizeof(control.bytes) };
+	ssize_t n = recvmsg(cl->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	for (struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			keep_given(cl, c);
+	return n;
+}
+
 static void read_client(struct server *s, struct client *cl)
 {
-	char bytes[4096];
-	ssize_t n = recv(cl->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	char bytes[16384];
+	ssize_t n = receive(cl, bytes, sizeof(bytes));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -344,7 +368,7 @@ static void read_client(struct server *s, struct client *cl)
 	text_append(&cl->in, bytes, (size_t)n);
 	if (cl->in.size > SERVER_LINE_MAX && !memchr(cl->in.data, '\n', cl->in.size)) {
 		cl->is_closing = true;
-		send_answer(s, cl, answer(NULL, "a request is above 64 KB"));
+		server_send(s, cl, server_answer(NULL, "a request is above 160 KB"));
 		return;
 	}
 	take_requests(s, cl);
@@ -395,7 +419,7 @@ static void greet(struct server *s, struct client *cl)
 	data_string(o, "endpoint", kd_session_endpoint(s->con->session));
 	data_integer(o, "pid", getpid());
 	data_string(o, "state", state_name(s->con->session));
-	send_answer(s, cl, o);
+	server_send(s, cl, o);
 }
 
 static void on_connection(void *context, int listener, short events)
@@ -429,7 +453,7 @@ static bool someone_listens(const struct sockaddr_un *address)
 	return answered;
 }
 
-static bool runtime_folder(char *path, size_t size, char *message, size_t message_size)
+bool server_runtime_folder(char *path, size_t size, char *message, size_t message_size)
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");
 	char fallback[64];
@@ -488,7 +512,7 @@ struct server *server_create(struct console *c, const char *name, char *message_
 	struct server *s;
 	char folder[256];
 
-	if (!runtime_folder(folder, sizeof(folder), message_ret, size))
+	if (!server_runtime_folder(folder, sizeof(folder), message_ret, size))
 		return NULL;
 	s = app_alloc(sizeof(*s));
 	s->con = c;
@@ -536,6 +560,14 @@ void server_publish(struct server *s, json_t *event)
 {
 	for (size_t i = 0; s && i < SERVER_CLIENTS_MAX; i++)
 		if (s->clients[i].fd >= 0 && s->clients[i].is_subscribed)
+			send_json(s, &s->clients[i], event);
+	json_decref(event);
+}
+
+void server_publish_traffic(struct server *s, json_t *event)
+{
+	for (size_t i = 0; s && i < SERVER_CLIENTS_MAX; i++)
+		if (s->clients[i].fd >= 0 && s->clients[i].hears_traffic)
 			send_json(s, &s->clients[i], event);
 	json_decref(event);
 }

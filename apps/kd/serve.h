@@ -14,7 +14,7 @@ struct result;
 
 enum {
 	SERVER_CLIENTS_MAX = 8,
-	SERVER_LINE_MAX = 64 << 10,  /* a request */
+	SERVER_LINE_MAX = 160 << 10, /* a request; a payload of 64 KB in hexadecimal fits */
 	SERVER_OUTPUT_MAX = 8 << 20, /* what a client may leave unread */
 	SERVER_JOBS_MAX = 16,        /* commands of one client that wait */
 };
@@ -27,9 +27,18 @@ struct server *server_create(struct console *c, const char *name, char *message_
 void server_destroy(struct server *s);
 const char *server_path(const struct server *s);
 
+/* $XDG_RUNTIME_DIR/openkd, ours alone; made if need be. False: message says what is wrong. */
+bool server_runtime_folder(char *path, size_t size, char *message, size_t message_size);
+
 bool server_has_subscribers(const struct server *s);
 /* Send an event to those who subscribed. Takes the reference. */
 void server_publish(struct server *s, json_t *event);
+/* The same to those who hear of traffic. */
+void server_publish_traffic(struct server *s, json_t *event);
+/* A job of a client: begin traffic, and answer. The client may be gone. */
+void server_traffic_start(struct server *s, uint64_t client, json_t *id, json_t *request);
+/* No traffic is looked at any more: clients have no streams and no part in it. */
+void server_traffic_stopped(struct server *s);
 /* The answer to a `run`: results in an array. Takes the references. The client may be gone. */
 void server_answer_run(struct server *s, uint64_t client, json_t *id, json_t *results);
 

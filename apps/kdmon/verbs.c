@@ -227,15 +227,14 @@ static json_t *break_session(const struct kd_vm *vm)
 	struct kd_error err = { 0 };
 	enum kd_status s;
 
-	if (!failure && !vm->session[0])
-		failure = show_failure(
-			KD_E_NOT_CONNECTED,
-			"no session of OpenKD holds %s: attach one (kd %s), or start "
-			"`kdmon serve`, which stops it by itself",
-			vm->name, vm->name);
 	if (failure)
 		return failure;
 	s = kd_vm_break_in(vm, &err);
+	if (s == KD_E_NOT_CONNECTED)
+		return show_failure(s,
+				    "no session of OpenKD holds %s: attach one (kd %s), or start "
+				    "`kdmon serve`, which stops it by itself",
+				    vm->name, vm->name);
 	return s == KD_OK ? show_ok() : show_error(s, &err);
 }
 

@@ -6,9 +6,9 @@
 
 #define KD_STRUCT(name, size) static const struct kd_field fields_of_##name[] = {
 #define KD_FIELD(st, type, name, offset, format) \
-	{ #name, offset, sizeof(kd_w_##type), 1, KD_FORMAT_##format },
+	{ #name, offset, sizeof(kd_layout_##type), 1, KD_FORMAT_##format },
 #define KD_ARRAY(st, type, name, offset, count, format) \
-	{ #name, offset, sizeof(kd_w_##type), count, KD_FORMAT_##format },
+	{ #name, offset, sizeof(kd_layout_##type), count, KD_FORMAT_##format },
 /* clang-format off */
 #define KD_END(name) };
 /* clang-format on */

@@ -19,44 +19,9 @@
 
 #include "core/bytes.h"
 
-typedef uint8_t kd_w_u8;
-typedef uint16_t kd_w_u16;
-typedef uint32_t kd_w_u32;
-typedef uint64_t kd_w_u64;
-
-/* Sizes first: array parameters below need them. */
-#define KD_STRUCT(name, size) enum { KD_W_SIZE_##name = size };
-#define KD_FIELD(st, type, name, offset, format)
-#define KD_ARRAY(st, type, name, offset, count, format)
-#define KD_END(name)
-#include "core/wire/structs.def"
-#undef KD_STRUCT
-#undef KD_FIELD
-#undef KD_ARRAY
-#undef KD_END
-
-/* clang-format off */
-#define KD_STRUCT(name, size)                           struct kd_w_##name {
-#define KD_FIELD(st, type, name, offset, format)        kd_w_##type name;
-#define KD_ARRAY(st, type, name, offset, count, format) kd_w_##type name[count];
-#define KD_END(name)                                    };
-/* clang-format on */
-#include "core/wire/structs.def"
-#undef KD_STRUCT
-#undef KD_FIELD
-#undef KD_ARRAY
-#undef KD_END
-
-#define KD_STRUCT(name, size)                                                                    \
-	void kd_w_##name##_decode(struct kd_w_##name *ret, const uint8_t in[KD_AT_LEAST(size)]); \
-	void kd_w_##name##_encode(uint8_t out[KD_AT_LEAST(size)], const struct kd_w_##name *v);
-#define KD_FIELD(st, type, name, offset, format)
-#define KD_ARRAY(st, type, name, offset, count, format)
-#define KD_END(name)
-#include "core/wire/structs.def"
-#undef KD_STRUCT
-#undef KD_FIELD
-#undef KD_ARRAY
-#undef KD_END
+#define KD_LAYOUTS           "core/wire/structs.def"
+#define KD_LAYOUT(name)      kd_w_##name
+#define KD_LAYOUT_SIZE(name) KD_W_SIZE_##name
+#include "core/layout_types.inc"
 
 #endif

@@ -59,10 +59,11 @@ _Static_assert(sizeof(WCHAR) == 2, "UTF-16");
 #define DLLIMPORT __declspec(dllimport)
 #else
 #define DLLEXPORT
+#define DLLIMPORT
 #endif
 #define NORETURN __attribute__((noreturn))
 /* Kernel exports that are declared in headers both sides share. */
-#ifdef KD_GUEST_DRIVER
+#if defined(KD_GUEST_DRIVER) || defined(KD_GUEST_HAL)
 #define NTOSAPI DLLIMPORT
 #else
 #define NTOSAPI

@@ -1,9 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# gather-windows-guest.sh FOLDER STAMP SETUP X64-DLL X86-DLL: the folder as it is copied into a guest
+# gather-windows-guest.sh FOLDER STAMP FILE...: the folder as it is copied into a guest. Files that lie
+# in a folder x86 are that machine's; other binaries are x64's.
 set -e
-mkdir -p "$1/x64" "$1/x86"
-cp "$3" "$1/"
-cp "$4" "$1/x64/kdring.dll"
-cp "$5" "$1/x86/kdring.dll"
-touch "$2"
+folder=$1 stamp=$2
+shift 2
+mkdir -p "$folder/x64" "$folder/x86"
+for file in "$@"; do
+	case $file in
+	*/x86/*) cp "$file" "$folder/x86/" ;;
+	*.cmd | *.inf) cp "$file" "$folder/" ;;
+	*) cp "$file" "$folder/x64/" ;;
+	esac
+done
+touch "$stamp"

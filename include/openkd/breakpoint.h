@@ -21,6 +21,13 @@ enum kd_breakpoint_kind {
 	KD_BREAKPOINT_IO,      /**< ba i */
 };
 
+/**
+ * Decides about a hit that would stop the target: true stops, false lets it run on. Called in the
+ * session's thread, inside kd_session_wait(), with the target stopped: it may read and write
+ * memory and registers, and nothing else of the session.
+ */
+typedef bool (*kd_breakpoint_handler)(void *context, struct kd_session *session);
+
 struct kd_breakpoint_spec {
 	size_t size; /**< set by KD_BREAKPOINT_SPEC_INIT */
 	enum kd_breakpoint_kind kind;
@@ -29,15 +36,17 @@ struct kd_breakpoint_spec {
 	uint8_t access_size;    /**< data breakpoints: 1, 2, 4, 8 */
 	uint32_t passes;        /**< stop at the n-th hit; 0 and 1: the first */
 	bool is_one_shot;
-	uint64_t process, thread; /**< only when this EPROCESS / ETHREAD is current; 0: any */
-	const char *condition;    /**< MASM expression; false: go on. Copied */
-	const char *command;      /**< for the front end, run at each stop. Copied */
+	uint64_t process, thread;      /**< only when this EPROCESS / ETHREAD is current; 0: any */
+	const char *condition;         /**< MASM expression; false: go on. Copied */
+	const char *command;           /**< for the front end, run at each stop. Copied */
+	kd_breakpoint_handler handler; /**< NULL: every hit that gets so far stops */
+	void *handler_context;         /**< lives as long as the breakpoint */
 };
 
 #define KD_BREAKPOINT_SPEC_INIT                                                                    \
 	{                                                                                          \
 		sizeof(struct kd_breakpoint_spec), KD_BREAKPOINT_CODE, 0, NULL, 1, 1, false, 0, 0, \
-			NULL, NULL                                                                 \
+			NULL, NULL, NULL, NULL                                                     \
 	}
 
 struct kd_breakpoint {
@@ -63,8 +72,14 @@ struct kd_breakpoint {
 enum kd_status kd_breakpoint_add(struct kd_session *session, int id,
 				 const struct kd_breakpoint_spec *spec, int *id_ret,
 				 struct kd_error *err);
-/** Works on a running target too: it is stopped for a moment. KD_E_NOT_FOUND: no such id. */
+/** KD_E_NOT_FOUND: no such id. */
 enum kd_status kd_breakpoint_remove(struct kd_session *session, int id, struct kd_error *err);
+/**
+ * For who has to go while the target runs and can't be stopped: the handler is never called again
+ * and its context may go. The breakpoint lets the target run on and removes itself when it is hit.
+ * KD_E_NOT_FOUND: no such id.
+ */
+enum kd_status kd_breakpoint_abandon(struct kd_session *session, int id, struct kd_error *err);
 enum kd_status kd_breakpoint_enable(struct kd_session *session, int id, bool enable,
 				    struct kd_error *err);
 /** NULL command: none. */

@@ -8,8 +8,9 @@
  *
  * **Blocking.** Every function that talks to the target may block up to the request time-out
  * (kd_session_options.request_timeout_ms) and returns KD_E_CANCELLED soon (< 50 ms) after
- * kd_session_cancel(). No callback of the caller ever runs inside such a call: what the target says
- * meanwhile is queued and handed out by kd_session_wait().
+ * kd_session_cancel(). No callback of the caller ever runs inside such a call, but those that it
+ * asked for (kd_session_at_stop(), a breakpoint's handler inside kd_session_wait()): what the
+ * target says meanwhile is queued and handed out by kd_session_wait().
  *
  * **Errors common to all functions that need a target:** KD_E_NOT_CONNECTED (connect first),
  * KD_E_RUNNING (stop the target first), KD_E_TIMEOUT (the link is up but silent: try again or
@@ -116,6 +117,24 @@ void kd_session_describe(const struct kd_session *session, char *text, size_t si
 
 /** Stop a running target: send a break-in. Async-signal-safe, any thread. */
 void kd_session_break_in(struct kd_session *session);
+
+/** What kd_session_at_stop() does: anything but waiting, resuming and changing breakpoints. */
+typedef enum kd_status (*kd_session_errand)(void *context, struct kd_session *session,
+					    struct kd_error *err);
+
+/**
+ * Do something with the target while it is stopped, wherever it is: at once when it is stopped,
+ * else it is stopped for it and goes on by itself, without a KD_EVENT_STOP. What it says meanwhile
+ * waits for kd_session_wait(). A stop that comes from elsewhere in the same moment serves, too, and
+ * stays a stop.
+ *
+ * @return what the errand returned; KD_E_TIMEOUT: the target did not stop within the request
+ *         time-out, KD_E_CANCELLED: nor before kd_session_cancel(). Then the errand is not done,
+ *         nor later; a target that stops for it after all runs on by itself.
+ * @blocks up to the request time-out
+ */
+enum kd_status kd_session_at_stop(struct kd_session *session, kd_session_errand errand,
+				  void *context, struct kd_error *err);
 
 /**
  * The machine went back to a snapshot, or was otherwise put somewhere else from outside: stop it

@@ -101,10 +101,12 @@ struct kd_vm_list_options {
 	size_t n_targets;
 	uint32_t timeout_ms; /**< for all that may take time (monitors, libvirt, sessions); 0: 2000
 			      */
+	/** Don't ask monitors of QEMU processes: their `state` is KD_VM_UNKNOWN. */
+	bool leaves_monitors;
 };
 
 /* clang-format off */
-#define KD_VM_LIST_OPTIONS_INIT { sizeof(struct kd_vm_list_options), NULL, 0, NULL, 0, 0 }
+#define KD_VM_LIST_OPTIONS_INIT { sizeof(struct kd_vm_list_options), NULL, 0, NULL, 0, 0, false }
 /* clang-format on */
 
 struct kd_vm_list;

@@ -223,6 +223,10 @@ static struct brk *brk_new(const struct kd_breakpoint_spec *spec, int id)
 	b->expression = copy(spec->expression);
 	b->condition = copy(spec->condition);
 	b->command = copy(spec->command);
+	if (spec->size > offsetof(struct kd_breakpoint_spec, handler_context)) {
+		b->handler = spec->handler;
+		b->handler_context = spec->handler_context;
+	}
 	b->pub = (struct kd_breakpoint){
 		.id = id,
 		.kind = spec->kind,
@@ -334,6 +338,26 @@ KD_EXPORT enum kd_status kd_breakpoint_remove(struct kd_session *s, int id, stru
 	take_out(s, b);
 	brk_free(b);
 	return KD_OK; /* the site goes at the next resume, or at the end */
+}
+
+static bool let_go(void *context, struct kd_session *s)
+{
+	(void)context;
+	(void)s;
+	return false;
+}
+
+KD_EXPORT enum kd_status kd_breakpoint_abandon(struct kd_session *s, int id, struct kd_error *err)
+{
+	struct brk *b;
+	enum kd_status status = need(s, id, &b, err);
+
+	if (status != KD_OK)
+		return status;
+	b->handler = let_go;
+	b->handler_context = NULL;
+	b->is_abandoned = true;
+	return KD_OK;
 }
 
 KD_EXPORT enum kd_status kd_breakpoint_enable(struct kd_session *s, int id, bool enable,
@@ -450,7 +474,7 @@ static bool count_hit(struct kd_session *s, struct brk *b)
 		b->pub.passes_left--;
 		return false;
 	}
-	return true;
+	return !b->handler || b->handler(b->handler_context, s);
 }
 
 static bool is_at(const struct kd_session *s, const struct brk *b, uint64_t pc, uint64_t dr6)
@@ -463,6 +487,19 @@ static bool is_at(const struct kd_session *s, const struct brk *b, uint64_t pc, 
 		return pc && b->pub.address == pc;
 	slot = kd__slot_of(s, b->pub.id);
 	return slot >= 0 && dr6 >> slot & 1;
+}
+
+/* Those that were hit: their sites go at the next resume. */
+static void drop_abandoned(struct kd_session *s, uint64_t pc, uint64_t dr6)
+{
+	for (size_t i = s->breaks->n; i-- > 0;) {
+		struct brk *b = s->breaks->list[i];
+
+		if (!b->is_abandoned || !is_at(s, b, pc, dr6))
+			continue;
+		take_out(s, b);
+		brk_free(b);
+	}
 }
 
 enum kd_status kd__breaks_hit(struct kd_session *s, uint64_t pc, uint64_t dr6, bool *ours_ret,
@@ -482,5 +519,6 @@ enum kd_status kd__breaks_hit(struct kd_session *s, uint64_t pc, uint64_t dr6, b
 		*stop_ret = true;
 		*id_ret = b->pub.id;
 	}
+	drop_abandoned(s, pc, dr6);
 	return KD_OK;
 }

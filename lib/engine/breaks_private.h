@@ -15,6 +15,9 @@ enum {
 struct brk {
 	struct kd_breakpoint pub;
 	char *expression, *condition, *command;
+	kd_breakpoint_handler handler;
+	void *handler_context;
+	bool is_abandoned; /* goes when it is hit */
 };
 
 struct site {

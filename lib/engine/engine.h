@@ -59,8 +59,15 @@ struct kd_session {
 	uint16_t machine;    /* KD_MACHINE_*; 0 until GetVersion */
 	struct kd_stop stop; /* the last one */
 	bool has_stop;
-	bool journal_failed;         /* told once */
-	bool allows_live;            /* memory may be read while the target runs */
+	bool journal_failed;           /* told once */
+	bool allows_live;              /* memory may be read while the target runs */
+	struct {                       /* kd_session_at_stop() */
+		kd_session_errand run; /* NULL: none */
+		void *context;
+		enum kd_status status;
+		struct kd_error err;
+		atomic_bool owes_break; /* the break-in for it may still come */
+	} errand;
 	const struct kd__arch *arch; /* by machine; never NULL after the first stop */
 	struct kd_session_counters counters;
 
@@ -96,6 +103,8 @@ enum kd_status kd__session_create_on(struct kd_transport *transport,
 enum kd_status kd__need_stop(const struct kd_session *s, struct kd_error *err);
 /* As kd__need_stop(), or the target runs and its memory may be looked at all the same. */
 enum kd_status kd__need_memory(struct kd_session *s, struct kd_error *err);
+/* What kd_session_at_stop() wants done: the target is stopped now. False: nothing. */
+bool kd__errand_run(struct kd_session *s);
 /* Additionally refuses in read-only sessions. */
 enum kd_status kd__need_write(const struct kd_session *s, struct kd_error *err);
 /* True once after kd_session_cancel(): long loops ask this and return KD_E_CANCELLED. */

@@ -238,6 +238,42 @@ KD_EXPORT enum kd_status kd_session_wait(struct kd_session *s, int timeout_ms,
 	}
 }
 
+/* --- errands --- */
+
+bool kd__errand_run(struct kd_session *s)
+{
+	kd_session_errand run = s->errand.run;
+
+	if (!run)
+		return false;
+	s->errand.run = NULL;
+	s->errand.status = run(s->errand.context, s, &s->errand.err);
+	return true;
+}
+
+KD_EXPORT enum kd_status kd_session_at_stop(struct kd_session *s, kd_session_errand errand,
+					    void *context, struct kd_error *err)
+{
+	uint64_t deadline = kd_now_ns() + s->options.request_timeout_ms * UINT64_C(1000000);
+	enum kd_status status = KD_OK;
+
+	if (s->state == KD_SESSION_STOPPED)
+		return errand(context, s, err);
+	s->errand.run = errand;
+	s->errand.context = context;
+	atomic_store(&s->errand.owes_break, true);
+	kd__wire_break_in(s);
+	while (s->errand.run && status == KD_OK)
+		status = handle_one(s, deadline, err);
+	if (s->errand.run) {
+		s->errand.run = NULL; /* its context may be gone when the target stops at last */
+		return status;
+	}
+	if (err)
+		*err = s->errand.err;
+	return s->errand.status;
+}
+
 KD_EXPORT void kd_session_destroy(struct kd_session *s)
 {
 	if (!s)
@@ -271,6 +307,7 @@ KD_EXPORT void kd_session_describe(const struct kd_session *s, char *text, size_
 
 KD_EXPORT void kd_session_break_in(struct kd_session *s)
 {
+	atomic_store(&s->errand.owes_break, false); /* the next one is the user's */
 	kd__wire_break_in(s);
 }
 

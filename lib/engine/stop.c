@@ -335,8 +335,14 @@ static enum kd_status handle(struct kd_session *s, const struct kd_state_change 
 		decision = on_attach(s, decision);
 	if (s->stop.reason != KD_STOP_MODULE)
 		kd__wire_rejoined(s);
-	if (is_rejoining && s->stop.reason == KD_STOP_BREAK_IN)
-		decision = GO_ON; /* our own: nobody else asked for it */
+	kd__errand_run(s);
+	/* our own: nobody else asked for it. It has come, and is not sent again; what the user asks
+	 * for after this is */
+	if (s->stop.reason == KD_STOP_BREAK_IN && atomic_load(&s->errand.owes_break))
+		kd__wire_stop_given(s);
+	if (s->stop.reason == KD_STOP_BREAK_IN &&
+	    (atomic_exchange(&s->errand.owes_break, false) || is_rejoining))
+		decision = GO_ON;
 	if (decision == GO_ON) {
 		status = go_on(s, err);
 		if (status == KD_OK || is_about_link(status))

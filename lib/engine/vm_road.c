@@ -95,23 +95,28 @@ static enum kd_status open_monitor(struct kd__vm_road *r, struct kd_qmp **ret, s
 	return status;
 }
 
-static enum kd_status open_ram(struct kd__vm_road *r, struct kd_error *err)
+static enum kd_status open_new_ram(struct kd__vm_road *r, struct kd_guest_ram **ret,
+				   struct kd_error *err)
 {
 	struct kd_qmp *q;
-	enum kd_status status;
+	enum kd_status status = open_monitor(r, &q, err);
 
+	if (status != KD_OK)
+		return status;
+	status = kd_guest_ram_open(q, &r->vm.id, KD_RAM_ANY_ROAD, kd_deadline_after_ms(MONITOR_MS),
+				   NULL, NULL, ret, err);
+	kd_qmp_close(q); /* it serves one client at a time */
+	return status;
+}
+
+static enum kd_status open_ram(struct kd__vm_road *r, struct kd_error *err)
+{
 	if (r->ram && !r->is_stale && kd_guest_ram_is_alive(r->ram))
 		return KD_OK;
 	forget(r);
 	if (r->ram)
 		return kd_error_set(err, KD_E_CLOSED, 0, "the VM's process has ended");
-	status = open_monitor(r, &q, err);
-	if (status != KD_OK)
-		return status;
-	status = kd_guest_ram_open(q, &r->vm.id, KD_RAM_ANY_ROAD, kd_deadline_after_ms(MONITOR_MS),
-				   NULL, NULL, &r->ram, err);
-	kd_qmp_close(q); /* it serves one client at a time */
-	return status;
+	return open_new_ram(r, &r->ram, err);
 }
 
 /* --- a ring that cannot be mapped: by system calls --- */
@@ -228,6 +233,15 @@ struct kd_guest_ram *kd__vm_road_ram(struct kd__vm_road *r, struct kd_error *err
 		return NULL;
 	}
 	return open_ram(r, err) == KD_OK ? r->ram : NULL;
+}
+
+enum kd_status kd__vm_road_open_ram(struct kd__vm_road *r, struct kd_guest_ram **ret,
+				    struct kd_error *err)
+{
+	if (!kd__vm_road_is_vm(r))
+		return kd_error_set(err, KD_E_NOT_FOUND, 0,
+				    "no QEMU of this machine is at the other end");
+	return open_new_ram(r, ret, err);
 }
 
 void kd__vm_road_destroy(struct kd__vm_road *r)

@@ -26,4 +26,8 @@ bool kd__vm_road_is_vm(struct kd__vm_road *r);
 /* Its RAM, owned by the road and good until the connection is made anew; NULL: *err says why. */
 struct kd_guest_ram *kd__vm_road_ram(struct kd__vm_road *r, struct kd_error *err);
 
+/* A RAM of the caller's own, which outlives the road: kd_guest_ram_close(). */
+enum kd_status kd__vm_road_open_ram(struct kd__vm_road *r, struct kd_guest_ram **ret,
+				    struct kd_error *err);
+
 #endif

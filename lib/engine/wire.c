@@ -451,6 +451,15 @@ struct kd_guest_ram *kd__wire_ram(const struct kd_session *s, struct kd_error *e
 	return kd__vm_road_ram(s->wire->road, err);
 }
 
+enum kd_status kd__wire_open_ram(const struct kd_session *s, struct kd_guest_ram **ret,
+				 struct kd_error *err)
+{
+	if (!s->wire || !s->wire->road)
+		return kd_error_set(err, KD_E_NOT_FOUND, 0,
+				    "no QEMU of this machine is at the other end");
+	return kd__vm_road_open_ram(s->wire->road, ret, err);
+}
+
 uint32_t kd__wire_read_max(const struct kd_session *s)
 {
 	return s->wire ? s->wire->carrier->read_max : KD_READ_MAX;

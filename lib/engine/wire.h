@@ -74,6 +74,9 @@ bool kd__wire_take_reconnect(struct kd_session *s);
 bool kd__wire_has_vm(const struct kd_session *s);
 /* Its RAM, until the connection is made anew; NULL: *err says why. Only with kd__wire_has_vm(). */
 struct kd_guest_ram *kd__wire_ram(const struct kd_session *s, struct kd_error *err);
+/* One of the caller's own: kd_guest_ram_close(). */
+enum kd_status kd__wire_open_ram(const struct kd_session *s, struct kd_guest_ram **ret,
+				 struct kd_error *err);
 
 /* Bytes that one request for memory may ask for. */
 uint32_t kd__wire_read_max(const struct kd_session *s);

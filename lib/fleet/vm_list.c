@@ -20,6 +20,7 @@ enum {
 	LIST_MS = 2000,
 	ACTION_MS = 60000,
 	SESSIONS_MS = 60,  /* one that is in the middle of a command answers later */
+	BUSY_MS = 3000,    /* when it matters, the longest that one may be in a command */
 	BREAK_MS = 5000,   /* it may be busy */
 	REJOIN_MS = 15000, /* it may wait for an answer of the target that was */
 	CONNECTIONS_MAX = 32,
@@ -480,7 +481,8 @@ static enum kd_status fill(struct kd_vm_list *list, struct kd_error *err)
 		s = find_machines(list, err);
 	if (s != KD_OK)
 		return s;
-	ask_states(list);
+	if (!list->options->leaves_monitors)
+		ask_states(list);
 	s = make_entries(list, err);
 	if (s == KD_OK)
 		s = find_debuggers(list, err);
@@ -601,11 +603,31 @@ static bool is_good_name(const char *name)
 		       n;
 }
 
+/*
+ * The session that holds it; "": none. One that was in the middle of a command when the list was
+ * made gets the time to say who it is.
+ */
+static void find_session(const struct entry *e, char path[KD__SESSION_PATH_SIZE])
+{
+	KD_CLEANUP(kd_freep) struct kd__session_found *sessions = NULL;
+	const struct kd__session_found *found = NULL;
+	size_t n;
+
+	snprintf(path, KD__SESSION_PATH_SIZE, "%s", e->vm.session);
+	if (path[0] || !e->has_endpoint || e->vm.debugger == KD_VM_DEBUGGER_NONE)
+		return;
+	if (kd__sessions_ask(kd_deadline_after_ms(BUSY_MS), &sessions, &n, NULL) == KD_OK)
+		found = session_at(sessions, n, e->vm.endpoint);
+	if (found)
+		snprintf(path, KD__SESSION_PATH_SIZE, "%s", found->path);
+}
+
 KD_EXPORT enum kd_status kd_vm_do(const struct kd_vm *vm, enum kd_vm_action action,
 				  const char *name, uint32_t timeout_ms, struct kd_error *err)
 {
 	const struct entry *e = (const struct entry *)vm;
 	bool is_named = action == KD_VM_SNAPSHOT || action == KD_VM_REVERT;
+	char session[KD__SESSION_PATH_SIZE];
 	enum kd_status s;
 
 	if (is_named && !is_good_name(name))
@@ -614,9 +636,11 @@ KD_EXPORT enum kd_status kd_vm_do(const struct kd_vm *vm, enum kd_vm_action acti
 				    "at most");
 	s = kd__vm_do(&e->found, action, name,
 		      kd_deadline_after_ms(timeout_ms ? timeout_ms : ACTION_MS), err);
-	if (s == KD_OK && action == KD_VM_REVERT && vm->session[0])
-		s = kd__session_rejoin(vm->session, kd_deadline_after_ms(REJOIN_MS), err);
-	return s;
+	if (s != KD_OK || action != KD_VM_REVERT)
+		return s;
+	find_session(e, session);
+	return session[0] ? kd__session_rejoin(session, kd_deadline_after_ms(REJOIN_MS), err)
+			  : KD_OK;
 }
 
 KD_EXPORT enum kd_status kd_vm_snapshots(const struct kd_vm *vm,
@@ -631,11 +655,14 @@ KD_EXPORT enum kd_status kd_vm_snapshots(const struct kd_vm *vm,
 
 KD_EXPORT enum kd_status kd_vm_break_in(const struct kd_vm *vm, struct kd_error *err)
 {
-	if (!vm->session[0])
+	char session[KD__SESSION_PATH_SIZE];
+
+	find_session((const struct entry *)vm, session);
+	if (!session[0])
 		return kd_error_set(err, KD_E_NOT_CONNECTED, 0,
 				    "no session of OpenKD holds %s: attach one (kd %s)", vm->name,
 				    vm->name);
-	return kd__session_break_in(vm->session, kd_deadline_after_ms(BREAK_MS), err);
+	return kd__session_break_in(session, kd_deadline_after_ms(BREAK_MS), err);
 }
 
 /* --- words --- */

@@ -38,6 +38,10 @@ struct kd_pcapng_packet {
 	const char *comment;  /* NULL: none */
 	size_t comment_size;  /* reader; writer: `comment` is terminated */
 	uint64_t offset;      /* reader: of the block in the file. Writer: ignored */
+	/* what follows is the writer's only; zero: the block has no such option */
+	const char *comment2;
+	uint64_t packet_id;
+	uint64_t drops; /* packets that were lost before this one; left out ones are added */
 };
 
 /* --- writing --- */
@@ -55,6 +59,10 @@ struct kd_pcapng_writer;
 enum kd_status kd_pcapng_writer_create(const char *path, const char *application,
 				       const char *comment, uint32_t timeout_ms,
 				       struct kd_pcapng_writer **w_ret, struct kd_error *err);
+
+/* The same into a pipe or socket that is open already; `fd` is the writer's, also on failure. */
+enum kd_status kd_pcapng_writer_create_fd(int fd, const char *application, const char *comment,
+					  struct kd_pcapng_writer **w_ret, struct kd_error *err);
 
 /* Nanosecond timestamps. `description` may be NULL. */
 enum kd_status kd_pcapng_add_interface(struct kd_pcapng_writer *w, uint16_t link_type,

@@ -27,6 +27,8 @@ enum {
 	KD__PCAPNG_IF_TSRESOL = 9,
 	KD__PCAPNG_IF_TSOFFSET = 14,
 	KD__PCAPNG_EPB_FLAGS = 2, /* bits 0 and 1: direction, as enum kd_pcapng_direction */
+	KD__PCAPNG_EPB_DROPS = 4,
+	KD__PCAPNG_EPB_PACKET_ID = 5,
 };
 
 #define KD__PCAPNG_SHB   0x0A0D0D0Au /* section header; the same in both byte orders */

@@ -21,7 +21,8 @@
 #include "lib/wait.h"
 
 enum {
-	BUFFER_SIZE = 1024 * 1024, /* fits the largest block, and a second of traffic for a FIFO */
+	BUFFER_SIZE = 1024 * 1024,      /* fits the largest block */
+	BACKLOG_MAX = 32 * BUFFER_SIZE, /* what a FIFO's reader may be behind */
 	FLUSH_AT = 64 * 1024,
 	FIFO_RETRY_MS = 20,
 	LAST_WORDS_MS = 1000, /* for a FIFO to take the rest at close */
@@ -32,24 +33,53 @@ struct kd_pcapng_writer {
 	int fd;                       /* file.fd, or the FIFO's: owned then */
 	bool is_direct;               /* FIFO or character device */
 	uint32_t n_interfaces;
+	uint64_t left_out_told; /* of counters.left_out */
 	struct kd_error broken; /* status != KD_OK: nothing can be written any more */
 	struct kd_pcapng_counters counters;
-	size_t n;        /* bytes in the buffer */
+	uint8_t *buffer;
+	size_t size;     /* of the buffer */
+	size_t from, n;  /* what is to be handed over: from `from` to `n` */
 	size_t block_at; /* where the block being put together begins */
 	bool overflow;   /* it did not fit */
-	uint8_t buffer[BUFFER_SIZE];
 };
 
 /* --- putting blocks together --- */
 
+static void move_to_front(struct kd_pcapng_writer *w)
+{
+	memmove(w->buffer, w->buffer + w->from, w->n - w->from);
+	w->n -= w->from;
+	w->block_at -= w->from;
+	w->from = 0;
+}
+
+/* Moving pays where a quarter is free; else the reader is slow, and the buffer grows. */
+static bool make_room(struct kd_pcapng_writer *w, size_t size)
+{
+	size_t max = w->is_direct ? BACKLOG_MAX : BUFFER_SIZE;
+
+	if (size > w->size - w->n && w->from >= w->size / 4)
+		move_to_front(w);
+	if (size > w->size - w->n && w->size < max) {
+		uint8_t *larger = realloc(w->buffer, w->size * 2);
+
+		if (larger) {
+			w->buffer = larger;
+			w->size *= 2;
+		}
+	}
+	return size <= w->size - w->n;
+}
+
 static uint8_t *reserve(struct kd_pcapng_writer *w, size_t size)
 {
-	uint8_t *at = w->buffer + w->n;
+	uint8_t *at;
 
-	if (w->overflow || size > sizeof w->buffer - w->n) {
+	if (w->overflow || !make_room(w, size)) {
 		w->overflow = true;
 		return NULL;
 	}
+	at = w->buffer + w->n;
 	w->n += size;
 	return at;
 }
@@ -143,7 +173,7 @@ static enum kd_status break_off(struct kd_pcapng_writer *w, int number, struct k
 			     "the reader of the recording is gone: recording ended");
 	else
 		kd_error_set(&w->broken, KD_E_IO, 0, "recording ended: %s", strerror(number));
-	w->n = 0;
+	w->from = w->n = 0;
 	return broken(w, err);
 }
 
@@ -177,17 +207,17 @@ static ssize_t write_quietly(int fd, const void *bytes, size_t size)
 /* Whatever the system takes now. What a FIFO does not take stays in the buffer. */
 static enum kd_status hand_over(struct kd_pcapng_writer *w, struct kd_error *err)
 {
-	size_t done = 0;
 	int number = 0;
 
 	if (w->broken.status != KD_OK)
 		return broken(w, err);
-	while (done < w->n) {
-		ssize_t n = w->is_direct ? write_quietly(w->fd, w->buffer + done, w->n - done)
-					 : write(w->fd, w->buffer + done, w->n - done);
+	while (w->from < w->n) {
+		const uint8_t *at = w->buffer + w->from;
+		ssize_t n = w->is_direct ? write_quietly(w->fd, at, w->n - w->from)
+					 : write(w->fd, at, w->n - w->from);
 
 		if (n > 0)
-			done += (size_t)n;
+			w->from += (size_t)n;
 		else if (n < 0 && errno == EINTR)
 			continue;
 		else {
@@ -195,8 +225,8 @@ static enum kd_status hand_over(struct kd_pcapng_writer *w, struct kd_error *err
 			break;
 		}
 	}
-	memmove(w->buffer, w->buffer + done, w->n - done);
-	w->n -= done;
+	if (w->from == w->n)
+		w->from = w->n = 0;
 	if (number && number != EAGAIN && number != EWOULDBLOCK)
 		return break_off(w, number, err);
 	return KD_OK;
@@ -266,25 +296,62 @@ static enum kd_status write_section(struct kd_pcapng_writer *w, const char *appl
 	return finish_block(w, err);
 }
 
+/* With its output open. On failure the writer is gone. */
+static enum kd_status begin(struct kd_pcapng_writer *w, enum kd_status opened,
+			    const char *application, const char *comment,
+			    struct kd_pcapng_writer **w_ret, struct kd_error *err)
+{
+	enum kd_status s = opened == KD_OK ? write_section(w, application, comment, err) : opened;
+
+	if (s == KD_OK)
+		*w_ret = w;
+	else
+		kd_pcapng_writer_abort(w);
+	return s;
+}
+
+static struct kd_pcapng_writer *allocate(struct kd_error *err)
+{
+	struct kd_pcapng_writer *w = calloc(1, sizeof *w);
+
+	if (!w || !(w->buffer = malloc(BUFFER_SIZE))) {
+		kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
+		free(w);
+		return NULL;
+	}
+	w->size = BUFFER_SIZE;
+	w->fd = w->file.fd = -1;
+	return w;
+}
+
 enum kd_status kd_pcapng_writer_create(const char *path, const char *application,
 				       const char *comment, uint32_t timeout_ms,
 				       struct kd_pcapng_writer **w_ret, struct kd_error *err)
 {
-	struct kd_pcapng_writer *w = calloc(1, sizeof *w);
-	enum kd_status s;
+	struct kd_pcapng_writer *w = allocate(err);
 
 	if (!w)
-		return kd_error_set(err, KD_E_NO_MEMORY, 0, "out of memory");
-	w->fd = w->file.fd = -1;
-	s = open_output(w, path, timeout_ms, err);
-	if (s == KD_OK)
-		s = write_section(w, application, comment, err);
-	if (s != KD_OK) {
-		kd_pcapng_writer_abort(w);
-		return s;
+		return KD_E_NO_MEMORY;
+	return begin(w, open_output(w, path, timeout_ms, err), application, comment, w_ret, err);
+}
+
+enum kd_status kd_pcapng_writer_create_fd(int fd, const char *application, const char *comment,
+					  struct kd_pcapng_writer **w_ret, struct kd_error *err)
+{
+	struct kd_pcapng_writer *w = allocate(err);
+	int flags = fcntl(fd, F_GETFL);
+
+	if (!w) {
+		close(fd);
+		return KD_E_NO_MEMORY;
 	}
-	*w_ret = w;
-	return KD_OK;
+	w->fd = fd;
+	w->is_direct = true;
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		kd_pcapng_writer_abort(w);
+		return kd_error_set(err, KD_E_INVALID, 0, "descriptor %d: %s", fd, strerror(errno));
+	}
+	return begin(w, KD_OK, application, comment, w_ret, err);
 }
 
 /* --- writing --- */
@@ -315,6 +382,15 @@ enum kd_status kd_pcapng_add_interface(struct kd_pcapng_writer *w, uint16_t link
 	return s;
 }
 
+static void put_option64(struct kd_pcapng_writer *w, uint16_t code, uint64_t value)
+{
+	uint8_t bytes[8];
+
+	kd_put64(bytes, value);
+	if (value)
+		put_option(w, code, bytes, sizeof bytes);
+}
+
 static void put_packet(struct kd_pcapng_writer *w, const struct kd_pcapng_packet *p)
 {
 	uint8_t flags[4];
@@ -327,8 +403,11 @@ static void put_packet(struct kd_pcapng_writer *w, const struct kd_pcapng_packet
 	put32(w, (uint32_t)KD_MAX(p->original_size, p->size));
 	put_padded(w, p->data, p->size);
 	put_text_option(w, KD__PCAPNG_OPT_COMMENT, p->comment);
+	put_text_option(w, KD__PCAPNG_OPT_COMMENT, p->comment2);
 	kd_put32(flags, (uint32_t)p->direction);
 	put_option(w, KD__PCAPNG_EPB_FLAGS, flags, sizeof flags);
+	put_option64(w, KD__PCAPNG_EPB_DROPS, p->drops + w->counters.left_out - w->left_out_told);
+	put_option64(w, KD__PCAPNG_EPB_PACKET_ID, p->packet_id);
 	put_option(w, KD__PCAPNG_OPT_END, NULL, 0);
 }
 
@@ -350,8 +429,10 @@ enum kd_status kd_pcapng_write(struct kd_pcapng_writer *w, const struct kd_pcapn
 	s = finish_block(w, err);
 	if (s == KD_E_FULL)
 		w->counters.left_out++;
-	else if (s == KD_OK)
+	else if (s == KD_OK) {
+		w->left_out_told = w->counters.left_out;
 		w->counters.packets++;
+	}
 	return s;
 }
 
@@ -414,5 +495,6 @@ void kd_pcapng_writer_abort(struct kd_pcapng_writer *w)
 	if (w->is_direct && w->fd >= 0)
 		close(w->fd);
 	kd__file_replace_abort(&w->file);
+	free(w->buffer);
 	free(w);
 }

@@ -165,7 +165,8 @@ static void find_accelerators(struct kd_pdb *pdb, struct kd_types *t, const uint
 	uint32_t marks = kd_get32(header + 0x28), marks_size = kd_get32(header + 0x2C), size;
 	const uint8_t *bytes;
 
-	if (kd_msf_stream(&pdb->msf, kd_get16(header + 0x14), &bytes, &size, NULL) != KD_OK)
+	if (kd_msf_stream(&pdb->msf, kd_get16(header + 0x14), &bytes, &size, NULL) != KD_OK ||
+	    size == 0)
 		return;
 	if (marks <= size && marks_size <= size - marks) {
 		t->marks = bytes + marks;

@@ -11,7 +11,7 @@
 
 #include "lib/vm/guest_ram.h"
 
-enum { KD_GUEST_RUNS_MAX = 64, KD_GUEST_WINDOW_MAX = 1 << 20, KD_GUEST_PAGE = 4096 };
+enum { KD_GUEST_RUNS_MAX = 64, KD_GUEST_WINDOW_MAX = 64 << 20, KD_GUEST_PAGE = 4096 };
 
 struct kd_guest_run {
 	uint64_t address, size; /* guest-physical, bytes; whole pages */

@@ -294,6 +294,13 @@ def test_from_a_pipe():
         check("kd>" not in done.stdout, "there are prompts in piped output")
 
 
+def test_many_from_a_pipe():
+    """A script longer than the queue of lines, and at once: none of it is lost"""
+    with Folder() as folder, Fake(folder) as target:
+        done = run_kd(folder, target.arguments, stdin="".join(f".echo line {n}\n" for n in range(20000)))
+        check(done.stdout.count("line ") == 20000, done.stdout[-200:] + done.stderr[-200:])
+
+
 def test_script_file():
     """-cf: lines are shown as they run; -c comes after it"""
     with Folder() as folder, Fake(folder) as target:

@@ -1,58 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The session's socket, from a client's side: docs/session-socket.md."""
-import json
 import os
-import socket
 import stat
 import sys
 import time
 
 from kd_console import (Failure, Fake, Folder, Kd, check, check_result, check_schema, data_schemas,
                         main, wait_for)
-
-
-class Client:
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(10)
-        self.socket.connect(str(path))
-        self.buffer = b""
-        self.events = []
-        self.hello = self.line()
-
-    def line(self):
-        while b"\n" not in self.buffer:
-            data = self.socket.recv(65536)
-            if not data:
-                raise EOFError
-            self.buffer += data
-        line, _, self.buffer = self.buffer.partition(b"\n")
-        return json.loads(line)
-
-    def send(self, **request):
-        self.socket.sendall(json.dumps(request).encode() + b"\n")
-
-    def ask(self, **request):
-        """The answer with the same id; events before it are kept."""
-        self.send(id=7, **request)
-        while True:
-            value = self.line()
-            if "event" not in value:
-                check(value["id"] == 7, value)
-                return value
-            check_schema("event", value)
-            self.events.append(value)
-
-    def wait_event(self, kind):
-        while not any(e["event"] == kind for e in self.events):
-            self.events.append(self.line())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
+from session_client import Client
 
 
 class Served:
@@ -152,7 +108,7 @@ def test_limits():
             except OSError:
                 pass
             value = c.line()
-            check("64 KB" in value["error"], value)
+            check("160 KB" in value["error"], value)
             try:
                 while True:
                     c.line()

@@ -12,6 +12,11 @@ from guest_pe import Module, walk
 
 IMAGES = {"nt": ("ntoskrnl.exe", "ntkrnlmp.pdb"), "hal": ("hal.dll", "hal.pdb"),
           "null": ("null.sys", "null.pdb"), "demo": ("demo.sys", "demo.pdb")}
+NET_MODULES = {"tcpip": ("tcpip.sys", "tcpip.pdb"), "netvirt": ("netvirt.sys", "netvirt.pdb"),
+               "ndis": ("ndis.sys", "ndis.pdb"), "fwpkclnt": ("fwpkclnt.sys", "fwpkclnt.pdb")}
+TAP = {"streamtap": ("streamtap.sys", "streamtap.pdb")}
+NET_IMAGES = [image for image, _ in NET_MODULES.values()] + [
+    name + ".exe" for name in ("bulk", "webget", "webserv", "linetalk", "lineserv", "nameask", "nameserv")]
 GDB_REGS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"] + \
            [f"r{i}" for i in range(8, 16)] + ["rip"]
 
@@ -127,7 +132,9 @@ class Stub:
 class Machine:
     """with Machine(folder, smp=2) as m: ..."""
 
-    def __init__(self, folder, smp=1, options="", memory=128):
+    def __init__(self, folder, smp=1, options="", memory=128, forward=None, more=None, drivers=()):
+        """forward: a network, and which ports of this host's loopback are ports of the guest.
+        more: drivers to load beside the network's, as NET_MODULES."""
         folder = os.path.join(folder, "x86") if LAYOUT.is_x86 else folder
         self.folder = folder
         self.dir = tempfile.TemporaryDirectory(prefix="kd-guest-")
@@ -137,14 +144,22 @@ class Machine:
                  "worker.exe", "pinger.exe"]
         if os.path.exists(os.path.join(folder, "kdserial.dll")):
             files.append("kdserial.dll")
+        files += drivers
+        network = []
+        if forward is not None:
+            files += NET_IMAGES + [image for image, _ in (more or {}).values()]
+            ports = "".join(f",hostfwd=tcp:127.0.0.1:{h}-:{g}" for h, g in forward.items())
+            network = ["-netdev", "user,id=net" + ports,
+                       "-device", "virtio-net-pci,netdev=net,romfile="]
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", "-accel", "tcg", "-m", str(memory), "-smp", str(smp),
+            ["qemu-system-x86_64", *network, "-accel", "tcg", "-m", str(memory), "-smp", str(smp),
              "-display", "none", "-monitor", "none", "-serial", "null", "-no-reboot",
              "-kernel", "loader", "-append", options + LAYOUT.boot_options, "-initrd", ",".join(files),
              "-debugcon", "file:" + self.log_path, "-gdb", f"unix:{gdb},server=on,wait=off"],
             cwd=folder, stdin=subprocess.DEVNULL)
+        images = {**IMAGES, **(NET_MODULES if forward is not None else {}), **(more or {})}
         self.modules = {name: Module(os.path.join(folder, image), os.path.join(folder, pdb))
-                        for name, (image, pdb) in IMAGES.items()}
+                        for name, (image, pdb) in images.items()}
         self.gdb_path = gdb
         self.stub = None
 

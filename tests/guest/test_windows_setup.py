@@ -8,11 +8,9 @@ What this can't show is whether Windows does with these commands what is expecte
 """
 import shutil
 import sys
-import time
 
-from windows_cmd import CURRENT, ENTRY, Drive, Windows
+from windows_cmd import CURRENT, ENTRY, Drive, check, run_tests
 
-failures = 0
 STOCK = b"MZ Windows' own kdcom.dll \0\xff"
 BOOT_INI = (b'[boot loader]\r\ntimeout=30\r\n'
             b'default=multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS\r\n'
@@ -29,14 +27,6 @@ SINCE_8 = [f"bcdedit /set {ENTRY} bootmenupolicy legacy",
            f"bcdedit /set {ENTRY} recoveryenabled no", f"bcdedit /deletevalue {ENTRY} busparams"]
 COPY = ['bcdedit /enum {current}', 'bcdedit /copy {current} /d "OpenKD kdring"']
 LAST = [f"bcdedit /displayorder {ENTRY} /addlast"]
-
-
-def check(condition, text, *details):
-    global failures
-    if not condition:
-        failures += 1
-        print("\n".join(f"# {d}" for d in details))
-    print(f"{'ok' if condition else 'not ok'} - {text}", flush=True)
 
 
 def changing(calls):
@@ -288,27 +278,5 @@ def test_uninstall(windows):
     refused(drive, "uninstall", "was started by the entry", KD_START="DEBUG DEBUGPORT=RING")
 
 
-def run_tests(windows):
-    for name, test in list(globals().items()):
-        if name.startswith("test_") and (len(sys.argv) < 3 or name in sys.argv[2:]):
-            start = time.monotonic()
-            test(windows)
-            print(f"# {name}: {time.monotonic() - start:.1f} s")
-
-
-def main():
-    if not shutil.which("wine"):
-        print("wine is not installed: kdring-setup.cmd was checked as a text only "
-              "(apt-get install --no-install-recommends wine wine64, 100 MB)")
-        return 77
-    windows = Windows(sys.argv[1])
-    try:
-        run_tests(windows)
-    finally:
-        windows.close()
-    print(f"{failures} failed")
-    return 1 if failures else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests("kdring-setup.cmd", globals()))

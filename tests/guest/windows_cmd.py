@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A Windows as kdring-setup.cmd sees it: Wine's cmd, folders of our own, and stand-ins for the
+"""A Windows as the setup scripts see it: Wine's cmd, folders of our own, and stand-ins for the
 tools that would change a system. They write down how they were called and answer like the tools.
 """
 import contextlib
@@ -7,7 +7,9 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 
 ENTRY = "{11111111-2222-3333-4444-555555555555}"
 CURRENT = "{aaaaaaaa-0000-0000-0000-000000000001}"
@@ -69,6 +71,31 @@ exit /b 0
     "fc": """if "%~nx3"=="%KD_SAME%" exit /b 0
 exit /b 1
 """,
+    # A service: not there, stopped, running. KD_STUCK: it does not start.
+    "sc": """goto %1
+:query
+if exist "%KD_ENTRIES%\\%2.running" goto running
+if not exist "%KD_ENTRIES%\\%2" exit /b 1060
+echo         STATE              : 1  STOPPED
+exit /b 0
+:running
+echo         STATE              : 4  RUNNING
+exit /b 0
+:create
+if exist "%KD_ENTRIES%\\%2" exit /b 1073
+echo %*>"%KD_ENTRIES%\\%2"
+exit /b 0
+:start
+if not "%KD_STUCK%"=="" exit /b 577
+echo x>"%KD_ENTRIES%\\%2.running"
+exit /b 0
+:stop
+del "%KD_ENTRIES%\\%2.running"
+exit /b 0
+:delete
+if exist "%KD_ENTRIES%\\%2.running" goto fail
+del "%KD_ENTRIES%\\%2"
+""",
     "icacls": """if "%~2"=="/save" echo acl>"%~3"
 """,
     "takeown": "",
@@ -84,19 +111,29 @@ class Windows:
         self.wine = shutil.which("wine")
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.root), "DISPLAY": "",
                     "WINEPREFIX": str(self.root / "prefix"), "WINEDEBUG": "-all",
-                    "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=", "LC_ALL": "C"}
-        (self.root / "tools").mkdir()
+                    "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=", "LC_ALL": "C",
+                    # Wine's server leaves its socket's folder behind
+                    "TMPDIR": str(self.root)}
+        for folder in ("tools", "prefix"):
+            (self.root / folder).mkdir()
         for name, body in TOOLS.items():
             text = (HEAD + body + TAIL).replace("{name}", name)
             (self.root / "tools" / f"{name}.cmd").write_bytes(
                 text.replace("\n", "\r\n").encode("ascii"))
+        # One server until close(): Debian's ends with its last program, some seconds after a
+        # command, and a command that comes at that moment can find it half gone.
+        self.server("-p")
         self.wine_run("wineboot", "-i")
 
     def close(self):
         with contextlib.suppress(subprocess.SubprocessError, OSError):
-            server = shutil.which("wineserver") or "/usr/lib/wine/wineserver"
-            subprocess.run([server, "-k"], env=self.env, timeout=30, check=False)
+            self.server("-k")
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def server(self, order):
+        program = shutil.which("wineserver") or "/usr/lib/wine/wineserver"
+        subprocess.run([program, order], env=self.env, timeout=30, check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def set_release(self, release):
         """What `ver` says from now on."""
@@ -120,8 +157,9 @@ def windows_path(path):
 class Drive:
     """A system drive: windows/System32, boot.ini, boot entries, and the folder with the tool."""
 
-    def __init__(self, windows, cpu="AMD64"):
+    def __init__(self, windows, cpu="AMD64", script="kdring-setup.cmd", binary="kdring.dll"):
         self.windows = windows
+        self.script = script
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="drive-", dir=windows.root))
         self.system32 = self.root / "windows/System32"
         self.log = self.root / "calls.txt"
@@ -130,11 +168,12 @@ class Drive:
             folder.mkdir(parents=True)
         for machine in ("x64", "x86"):
             (self.tool / machine).mkdir(parents=True)
-            shutil.copy(windows.guest / machine / "kdring.dll", self.tool / machine)
-        shutil.copy(windows.guest / "kdring-setup.cmd", self.tool)
+            shutil.copy(windows.guest / machine / binary, self.tool / machine)
+        shutil.copy(windows.guest / script, self.tool)
         self.variables = {"PROCESSOR_ARCHITECTURE": cpu, "PROCESSOR_ARCHITEW6432": "",
                           "KD_CURRENT": CURRENT, "KD_FAIL": "", "KD_CUT": "", "KD_USER": "",
-                          "KD_SECURE": "", "KD_START": "", "KD_SAME": "", "KD_LOADOPTIONS": ""}
+                          "KD_SECURE": "", "KD_START": "", "KD_SAME": "", "KD_LOADOPTIONS": "",
+                          "KD_STUCK": ""}
 
     def path(self, name):
         """As Windows' commands spell it."""
@@ -150,7 +189,7 @@ class Drive:
                   **variables}
         lines = ["@echo off", *(f'set "{key}={value}"' for key, value in values.items()),
                  # without call: its exit code is then cmd's own
-                 f'"{windows_path(self.tool)}\\kdring-setup.cmd" {arguments}', ""]
+                 f'"{windows_path(self.tool)}\\{self.script}" {arguments}', ""]
         (self.root / "run.cmd").write_bytes("\r\n".join(lines).encode("ascii"))
         done = subprocess.run([self.windows.wine, "cmd", "/d", "/c", self.path("run.cmd")],
                               env=self.windows.env, timeout=60, stdin=subprocess.DEVNULL,
@@ -164,3 +203,32 @@ class Drive:
         return {str(p.relative_to(self.root)): p.read_bytes() if p.is_file() else None
                 for top in ("windows", "entries", "boot.ini", "windows guest (1)")
                 for p in sorted([self.root / top, *(self.root / top).rglob("*")]) if p.exists()}
+
+
+_failures = []
+
+
+def check(condition, text, *details):
+    if not condition:
+        _failures.append(text)
+        print("\n".join(f"# {d}" for d in details))
+    print(f"{'ok' if condition else 'not ok'} - {text}", flush=True)
+
+
+def run_tests(script, tests):
+    """All functions test_* of the module's names, or those of the command line; the exit status."""
+    if not shutil.which("wine"):
+        print(f"wine is not installed: {script} was not run "
+              "(apt-get install --no-install-recommends wine wine64, 100 MB)")
+        return 77
+    windows = Windows(sys.argv[1])
+    try:
+        for name, test in list(tests.items()):
+            if name.startswith("test_") and (len(sys.argv) < 3 or name in sys.argv[2:]):
+                start = time.monotonic()
+                test(windows)
+                print(f"# {name}: {time.monotonic() - start:.1f} s")
+    finally:
+        windows.close()
+    print(f"{len(_failures)} failed")
+    return 1 if _failures else 0

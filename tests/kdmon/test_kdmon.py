@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 from kdmon_world import (KDMON, Fleet, Monitor, answer, check, check_schema, done, kdmon, refused,
@@ -80,6 +81,8 @@ def test_session():
             refused(folder, "EXISTS", f"pid {kd.process.pid}", "attach", "fake")
             kd.send("g")
             wait_for("running", lambda: vm(folder, "fake")["session_state"] == "running")
+            kd.process.send_signal(signal.SIGSTOP)  # as if it were in the middle of a command
+            threading.Timer(0.8, kd.process.send_signal, (signal.SIGCONT,)).start()
             done(folder, "break", "fake")
             wait_for("stopped", lambda: vm(folder, "fake")["session_state"] == "stopped")
         check(vm(folder, "fake")["counters"] is None, "nobody counts any more")

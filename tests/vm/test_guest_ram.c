@@ -525,14 +525,14 @@ static void test_windows_that_are_refused(void **state)
 		{ { { MB(2), 0 } }, 1, KD_E_INVALID },
 		{ { { MB(2) + 1, 4096 } }, 1, KD_E_INVALID },
 		{ { { MB(2), 4095 } }, 1, KD_E_INVALID },
-		{ { { MB(64), 4096 } }, 1, KD_E_UNREADABLE },
-		{ { { MB(64) - 4096, 8192 } }, 1, KD_E_UNREADABLE },
+		{ { { MB(80), 4096 } }, 1, KD_E_UNREADABLE },
+		{ { { MB(80) - 4096, 8192 } }, 1, KD_E_UNREADABLE },
 		{ { { UINT64_MAX - 4095, 4096 } }, 1, KD_E_UNREADABLE },
 		{ { { UINT64_MAX - 4095, UINT64_MAX - 4095 } }, 1, KD_E_UNREADABLE },
 		{ { { MB(2), UINT64_MAX - 4095 } }, 1, KD_E_UNREADABLE },
 		{ { { 0xE0000, 4096 } }, 1, KD_E_UNREADABLE },
-		{ { { MB(2), MB(2) } }, 1, KD_E_TOO_BIG },
-		{ { { MB(2), MB(1) }, { MB(8), 4096 } }, 2, KD_E_TOO_BIG },
+		{ { { MB(2), KD_GUEST_WINDOW_MAX + 4096 } }, 1, KD_E_TOO_BIG },
+		{ { { MB(2), KD_GUEST_WINDOW_MAX }, { MB(1), 4096 } }, 2, KD_E_TOO_BIG },
 		{ { { MB(2), 8192 }, { MB(2) + 4096, 4096 } }, 2, KD_E_INVALID },
 		{ { { MB(2) + 4096, 4096 }, { MB(2), 8192 } }, 2, KD_E_INVALID },
 	};
@@ -543,7 +543,7 @@ static void test_windows_that_are_refused(void **state)
 
 	(void)state;
 	NEED_QEMU();
-	vm = start(MEMFD, "64");
+	vm = start(MEMFD, "80"); /* more than a window can have */
 	ram = open_ram(&vm, KD_RAM_MAPPED);
 	for (size_t i = 0; i < KD_ARRAY_LEN(rows); i++)
 		assert_status(rows[i].status,

@@ -7,6 +7,8 @@ typedef ULONG64 COMMAND(ULONG64 Argument);
 
 static const WCHAR late_service[] =
 	L"\\Registry\\Machine\\System\\CurrentControlSet\\Services\\late";
+static const WCHAR netprobe_service[] =
+	L"\\Registry\\Machine\\System\\CurrentControlSet\\Services\\netprobe";
 
 static NTSTATUS DemoReadAt(PVOID Address)
 {
@@ -106,6 +108,14 @@ static ULONG64 unload_driver(ULONG64 argument)
 	return (ULONG)ZwUnloadDriver(&name);
 }
 
+static ULONG64 load_netprobe(ULONG64 argument)
+{
+	UNICODE_STRING name;
+
+	RtlInitUnicodeString(&name, netprobe_service);
+	return (ULONG)(argument != 0 ? ZwLoadDriver(&name) : ZwUnloadDriver(&name));
+}
+
 __attribute__((noinline)) ULONG DemoRecursion(ULONG Level, ULONG Depth)
 {
 	ULONG below = 0;
@@ -155,8 +165,11 @@ static ULONG64 pool_fault(ULONG64 argument)
 
 static ULONG64 kill_program(ULONG64 argument)
 {
-	return (ULONG)PsTerminateProcessByName(argument == 0 ? "worker.exe" : "pinger.exe",
-					       STATUS_SUCCESS);
+	static const PCSTR programs[] = { "worker.exe", "pinger.exe", "bulk.exe", "webserv.exe" };
+
+	if (argument >= RTL_NUMBER_OF(programs))
+		return (ULONG)STATUS_INVALID_PARAMETER;
+	return (ULONG)PsTerminateProcessByName(programs[argument], STATUS_SUCCESS);
 }
 
 static ULONG64 stack_overflow(ULONG64 argument)
@@ -192,6 +205,7 @@ static COMMAND *const commands[DemoCommandCount] = {
 	[DemoStackOverflow] = stack_overflow,
 	[DemoKillProgram] = kill_program,
 	[DemoCallWork] = call_work,
+	[DemoLoadNetprobe] = load_netprobe,
 };
 
 ULONG64 DemoRun(DEMO_COMMAND Command, ULONG64 Argument)

@@ -67,6 +67,20 @@ static VOID DemoUnload(PDRIVER_OBJECT DriverObject)
 
 INIT_CODE NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
 {
+	HANDLE handle;
+	PVOID thread;
+	NTSTATUS status;
+
 	DriverObject->DriverUnload = DemoUnload;
-	return PsCreateSystemThread(DemoThread, NULL, 10, NULL);
+	status = PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, NULL, NULL, NULL, DemoThread,
+				      NULL);
+	if (!NT_SUCCESS(status))
+		return status;
+	if (NT_SUCCESS(ObReferenceObjectByHandle(handle, THREAD_ALL_ACCESS, NULL, KernelMode,
+						 &thread, NULL))) {
+		KeSetPriorityThread(thread, 10);
+		ObDereferenceObject(thread);
+	}
+	ZwClose(handle);
+	return STATUS_SUCCESS;
 }

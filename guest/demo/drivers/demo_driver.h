@@ -31,9 +31,11 @@ typedef enum _DEMO_COMMAND {
 	DemoPoolFault = 16,          /* touch freed system space at IRQL 2: bugcheck D1 */
 	DemoIllegalInstruction = 17, /* ud2 inside ExTryCall */
 	DemoStackOverflow = 18,      /* recursion without end: double fault, bugcheck 7F */
-	DemoKillProgram = 19,        /* end worker.exe (argument 0) or pinger.exe (1); NTSTATUS */
+	DemoKillProgram = 19,        /* end worker.exe (argument 0), pinger.exe (1), bulk.exe (2) or
+					webserv.exe (3); NTSTATUS */
 	DemoCallWork = 20,           /* call DemoWork DemoArgument times; result = calls */
-	DemoCommandCount = 21,
+	DemoLoadNetprobe = 21,       /* load netprobe.sys (argument 1), unload it (0); NTSTATUS */
+	DemoCommandCount = 22,
 } DEMO_COMMAND;
 
 extern volatile ULONG DemoCommand;

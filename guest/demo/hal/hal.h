@@ -8,7 +8,6 @@
 
 DLLIMPORT PVOID MmMapIoSpace(ULONG64 Physical, SIZE_T Size, ULONG CacheType);
 DLLIMPORT VOID MmUnmapIoSpace(PVOID Va, SIZE_T Size);
-DLLIMPORT LARGE_INTEGER MmGetPhysicalAddress(PVOID Va);
 
 /* The kernel owns the table, the HAL fills it: as in NT. */
 DLLIMPORT extern HAL_PRIVATE_DISPATCH HalPrivateDispatchTable;

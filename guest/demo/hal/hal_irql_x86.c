@@ -47,6 +47,20 @@ VOID FASTCALL KfLowerIrql(KIRQL NewIrql)
 	set(NewIrql);
 }
 
+KIRQL FASTCALL KfAcquireSpinLock(PKSPIN_LOCK SpinLock)
+{
+	KIRQL old = KfRaiseIrql(DISPATCH_LEVEL);
+
+	KxAcquireSpinLock(SpinLock);
+	return old;
+}
+
+VOID FASTCALL KfReleaseSpinLock(PKSPIN_LOCK SpinLock, KIRQL NewIrql)
+{
+	KxReleaseSpinLock(SpinLock);
+	KfLowerIrql(NewIrql);
+}
+
 KIRQL KeGetCurrentIrql(VOID)
 {
 	return KeGetPcr()->Irql;

@@ -13,22 +13,24 @@
 
 /* Kernel address space; everything not listed is unmapped. */
 #ifdef __i386__
-#define KSEG_BOOT_IMAGES 0x80800000u /* PE modules loaded by the loader */
-#define KSEG_POOL        0x82000000u /* nonpaged pool, 4 KB pages */
-#define KSEG_PHYSICAL    0xA0000000u /* the first 512 MB of RAM, large pages */
-#define KSEG_SELF_MAP    0xC0000000u /* page tables */
-#define KSEG_SYSTEM_PTES 0xF6000000u /* stacks and drivers loaded later, 4 KB pages */
-#define KSEG_USER_SHARED 0xFFDF0000u /* KUSER_SHARED_DATA */
-#define KSEG_BOOT_PCR    0xFFDFF000u /* KPCR of processor 0 */
-#define KSEG_LOCAL_APIC  0xFFFE0000u
+#define KSEG_BOOT_IMAGES  0x80800000u /* PE modules loaded by the loader */
+#define KSEG_POOL         0x82000000u /* nonpaged pool, 4 KB pages */
+#define KSEG_PHYSICAL     0xA0000000u /* the first 512 MB of RAM, large pages */
+#define KSEG_PHYSICAL_MAX 0x20000000u
+#define KSEG_SELF_MAP     0xC0000000u /* page tables */
+#define KSEG_SYSTEM_PTES  0xF6000000u /* stacks and drivers loaded later, 4 KB pages */
+#define KSEG_USER_SHARED  0xFFDF0000u /* KUSER_SHARED_DATA */
+#define KSEG_BOOT_PCR     0xFFDFF000u /* KPCR of processor 0 */
+#define KSEG_LOCAL_APIC   0xFFFE0000u
 #else
-#define KSEG_USER_SHARED 0xFFFFF78000000000ull /* KUSER_SHARED_DATA */
-#define KSEG_BOOT_IMAGES 0xFFFFF80002800000ull /* PE modules loaded by the loader */
-#define KSEG_SYSTEM_PTES 0xFFFFF88000000000ull /* stacks and drivers loaded later, 4 KB pages */
-#define KSEG_PHYSICAL    0xFFFFFA8000000000ull /* all of RAM, 2 MB pages, never executable */
-#define KSEG_POOL        0xFFFFE00000000000ull /* nonpaged pool, 2 MB pages */
-#define KSEG_SELF_MAP    0xFFFFF68000000000ull /* page tables, slot 0x1ED of every PML4 */
-#define KSEG_LOCAL_APIC  0xFFFFFFFFFFFE0000ull
+#define KSEG_USER_SHARED  0xFFFFF78000000000ull /* KUSER_SHARED_DATA */
+#define KSEG_BOOT_IMAGES  0xFFFFF80002800000ull /* PE modules loaded by the loader */
+#define KSEG_SYSTEM_PTES  0xFFFFF88000000000ull /* stacks and drivers loaded later, 4 KB pages */
+#define KSEG_PHYSICAL     0xFFFFFA8000000000ull /* all of RAM, 2 MB pages, never executable */
+#define KSEG_PHYSICAL_MAX 0x10000000000ull
+#define KSEG_POOL         0xFFFFE00000000000ull /* nonpaged pool, 2 MB pages */
+#define KSEG_SELF_MAP     0xFFFFF68000000000ull /* page tables, slot 0x1ED of every PML4 */
+#define KSEG_LOCAL_APIC   0xFFFFFFFFFFFE0000ull
 #endif
 
 #define LOADER_MAX_FILES   32

@@ -9,9 +9,6 @@
 #define INIT_CODE __attribute__((section("INIT")))
 #define PAGE_CODE __attribute__((section("PAGE")))
 
-#define NonPagedPool          0
-#define EVENT_SYNCHRONIZATION 1
-
 /* Shown as a breakpoint or an assertion where the compiler would otherwise know better. */
 #define ASSERT_FAILURE() __asm__ volatile("int $0x2C")
 
@@ -20,23 +17,32 @@ DLLIMPORT extern BOOLEAN KdDebuggerNotPresent;
 DLLIMPORT extern volatile ULONG PspUserCommand;
 
 DLLIMPORT VOID DbgBreakPoint(VOID);
-DLLIMPORT ULONG DbgPrint(PCSTR Format, ...);
 DLLIMPORT ULONG DbgPrompt(PCSTR Prompt, PCHAR Response, ULONG Length);
-DLLIMPORT PVOID ExAllocatePoolWithTag(int Type, SIZE_T Size, ULONG Tag);
-DLLIMPORT VOID ExFreePoolWithTag(PVOID Block, ULONG Tag);
 DLLIMPORT VOID ExShutdownSystem(VOID);
 DLLIMPORT NTSTATUS ExTryCall(NTSTATUS (*Routine)(PVOID), PVOID Context);
 DLLIMPORT NORETURN VOID KeBugCheckEx(ULONG Code, ULONG_PTR P1, ULONG_PTR P2, ULONG_PTR P3,
 				     ULONG_PTR P4);
-DLLIMPORT NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable,
-					  PLARGE_INTEGER Interval);
+DLLIMPORT BOOLEAN KeCancelTimer(PKTIMER Timer);
+DLLIMPORT NTSTATUS KeConnectDeviceInterrupt(VOID (*Routine)(PVOID), PVOID Context, PULONG Vector);
+DLLIMPORT VOID KeInitializeDpc(PKDPC Dpc, KDEFERRED_ROUTINE *DeferredRoutine,
+			       PVOID DeferredContext);
+DLLIMPORT VOID KeInitializeTimer(PKTIMER Timer);
+DLLIMPORT BOOLEAN KeInsertQueueDpc(PKDPC Dpc, PVOID SystemArgument1, PVOID SystemArgument2);
+DLLIMPORT extern volatile ULONG64 KeInterruptTime;
 DLLIMPORT VOID KeQueryTickCount(PLARGE_INTEGER TickCount);
-DLLIMPORT NTSTATUS PsCreateSystemThread(PKSTART_ROUTINE StartRoutine, PVOID StartContext,
-					CHAR Priority, PETHREAD *Thread);
+DLLIMPORT BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dpc);
+DLLIMPORT NTSTATUS MmCopyFromUser(PVOID To, ULONG64 From, SIZE_T Size);
+DLLIMPORT PVOID MmMapIoSpace(ULONG64 Physical, SIZE_T Size, ULONG CacheType);
+DLLIMPORT BOOLEAN MmProbeUser(ULONG64 Va, SIZE_T Size, BOOLEAN Write);
 DLLIMPORT NTSTATUS PsCreateUserProcess(PCSTR Image, PCSTR CommandLine, HANDLE *ProcessId);
 DLLIMPORT NTSTATUS PsTerminateProcessByName(PCSTR ImageFileName, NTSTATUS ExitStatus);
-DLLIMPORT VOID RtlInitUnicodeString(PUNICODE_STRING String, const WCHAR *Text);
+DLLIMPORT VOID HalDescribeMessage(ULONG Vector, ULONG Processor, PULONG64 Address, PULONG Data);
 DLLIMPORT VOID HalDisplayString(PCSTR Text);
+#define PCI_CONFIGURATION 4
+DLLIMPORT ULONG HalGetBusDataByOffset(ULONG BusDataType, ULONG BusNumber, ULONG SlotNumber,
+				      PVOID Buffer, ULONG Offset, ULONG Length);
+DLLIMPORT ULONG HalSetBusDataByOffset(ULONG BusDataType, ULONG BusNumber, ULONG SlotNumber,
+				      PVOID Buffer, ULONG Offset, ULONG Length);
 
 DRIVER_INITIALIZE DriverEntry;
 

@@ -22,6 +22,9 @@ STUB NtQuerySystemTime, SERVICE_QUERY_SYSTEM_TIME
 STUB NtGetCurrentProcessorNumber, SERVICE_PROCESSOR_NUMBER
 STUB NtQueryDemoCommand, SERVICE_QUERY_DEMO_COMMAND
 STUB NtWriteDevice, SERVICE_WRITE_DEVICE
+STUB NtOpenFile, SERVICE_OPEN_FILE
+STUB NtDeviceIoControlFile, SERVICE_DEVICE_IO_CONTROL
+STUB NtClose, SERVICE_CLOSE
 
 	.p2align 4
 	.def DbgBreakPoint; .scl 2; .type 32; .endef

@@ -18,9 +18,18 @@ enum USER_COMMAND {
 };
 
 DLLIMPORT VOID DbgBreakPoint(VOID);
+DLLIMPORT NTSTATUS NtClose(HANDLE Handle);
 DLLIMPORT NTSTATUS NtDelayExecution(BOOLEAN Alertable, PLARGE_INTEGER Interval);
+DLLIMPORT NTSTATUS NtDeviceIoControlFile(HANDLE File, HANDLE Event, PVOID ApcRoutine,
+					 PVOID ApcContext, PIO_STATUS_BLOCK IoStatus,
+					 ULONG IoControlCode, PVOID InputBuffer,
+					 ULONG InputBufferLength, PVOID OutputBuffer,
+					 ULONG OutputBufferLength);
 DLLIMPORT NTSTATUS NtDisplayString(PUNICODE_STRING String);
 DLLIMPORT ULONG NtGetCurrentProcessorNumber(VOID);
+DLLIMPORT NTSTATUS NtOpenFile(PHANDLE File, ULONG DesiredAccess,
+			      POBJECT_ATTRIBUTES ObjectAttributes, PIO_STATUS_BLOCK IoStatus,
+			      ULONG ShareAccess, ULONG OpenOptions);
 DLLIMPORT NTSTATUS NtQueryDemoCommand(PULONG Command);
 DLLIMPORT NTSTATUS NtQuerySystemTime(PLARGE_INTEGER Time);
 DLLIMPORT NTSTATUS NtTerminateProcess(HANDLE Process, NTSTATUS ExitStatus);

@@ -26,7 +26,8 @@ KI_ENTRY KiDivideErrorFault, KiDebugTrapOrFault, KiNmiInterrupt, KiBreakpointTra
 	KiGeneralProtectionFault, KiPageFault, KiFloatingErrorFault, KiAlignmentFault,
 	KiMcheckAbort, KiXmmException, KiRaiseSecurityCheckFailure, KiRaiseAssertion,
 	KiDebugServiceTrap, KiDpcInterrupt, KiClockInterrupt, KiIpiInterrupt, KiSpuriousInterrupt,
-	KiWakeInterrupt,
+	KiWakeInterrupt, KiDeviceInterrupt0, KiDeviceInterrupt1, KiDeviceInterrupt2,
+	KiDeviceInterrupt3,
 	KiUnexpectedInterrupt, KiSystemCall64;
 
 static const struct {
@@ -56,6 +57,10 @@ static const struct {
 	{ 0x2C, 3, 0, KiRaiseAssertion },
 	{ 0x2D, 3, 0, KiDebugServiceTrap },
 	{ KI_VECTOR_DISPATCH, 0, 0, KiDpcInterrupt },
+	{ KI_DEVICE_VECTOR + 0, 0, 0, KiDeviceInterrupt0 },
+	{ KI_DEVICE_VECTOR + 1, 0, 0, KiDeviceInterrupt1 },
+	{ KI_DEVICE_VECTOR + 2, 0, 0, KiDeviceInterrupt2 },
+	{ KI_DEVICE_VECTOR + 3, 0, 0, KiDeviceInterrupt3 },
 	{ KI_VECTOR_CLOCK, 0, 0, KiClockInterrupt },
 	{ KI_VECTOR_SPURIOUS, 0, 0, KiSpuriousInterrupt },
 	{ KI_VECTOR_IPI, 0, 0, KiIpiInterrupt },

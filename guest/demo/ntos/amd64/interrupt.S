@@ -25,6 +25,29 @@ INTERRUPT KiDpcInterrupt, 2, KiDispatchInterrupt
 INTERRUPT KiClockInterrupt, 13, KeClockInterruptNotify
 INTERRUPT KiIpiInterrupt, 14, KiIpiServiceRoutine
 
+/* KiDeviceInterruptNotify(trap frame, number). */
+.macro DEVICE_INTERRUPT name, number
+TRAP_PROLOG \name, 0
+	SAVE_VOLATILES
+	mov %cr8, %rax
+	mov %al, TF(TF_PREVIOUS_IRQL)
+	mov $5, %eax		/* KI_DEVICE_IRQL */
+	mov %rax, %cr8
+	lea -TF_RBP_BIAS(%rbp), %rcx
+	mov $\number, %edx
+	call KiDeviceInterruptNotify
+	cli
+	movzbl TF(TF_PREVIOUS_IRQL), %eax
+	mov %rax, %cr8
+	TRAP_EXIT
+	.seh_endproc
+.endm
+
+DEVICE_INTERRUPT KiDeviceInterrupt0, 0
+DEVICE_INTERRUPT KiDeviceInterrupt1, 1
+DEVICE_INTERRUPT KiDeviceInterrupt2, 2
+DEVICE_INTERRUPT KiDeviceInterrupt3, 3
+
 /* The APIC's spurious vector wants no end of interrupt and no routine. */
 TRAP_PROLOG KiSpuriousInterrupt, 0
 	SAVE_VOLATILES

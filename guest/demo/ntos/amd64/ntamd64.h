@@ -216,15 +216,17 @@ ASSERT_OFFSET(KTRAP_FRAME, Rsp, 0x180);
 ASSERT_OFFSET(KTRAP_FRAME, SegSs, 0x188);
 
 /* What the neutral part of the kernel says for both processors. */
-#define CONTEXT_PC(context) ((context)->Rip)
-#define TRAP_PC(frame)      ((frame)->Rip)
-#define TRAP_ERROR(frame)   ((frame)->ErrorCode)
-#define TRAP_SERVICE(frame) ((ULONG)(frame)->Rax)
-#define NT_MACHINE_NAME     "amd64"
-#define NT_MAJOR_VERSION    10
-#define NT_MINOR_VERSION    0
-#define NT_BUILD            19041
-#define NT_BUILD_LAB        "19041.1.amd64fre.openkd_demo.000000-0000"
+#define CONTEXT_PC(context)         ((context)->Rip)
+#define TRAP_PC(frame)              ((frame)->Rip)
+#define TRAP_ERROR(frame)           ((frame)->ErrorCode)
+#define TRAP_SERVICE(frame)         ((ULONG)(frame)->Rax)
+/* of a system call: where its fifth argument is, behind return address and home space */
+#define TRAP_STACK_ARGUMENTS(frame) ((frame)->Rsp + 0x28)
+#define NT_MACHINE_NAME             "amd64"
+#define NT_MAJOR_VERSION            10
+#define NT_MINOR_VERSION            0
+#define NT_BUILD                    19041
+#define NT_BUILD_LAB                "19041.1.amd64fre.openkd_demo.000000-0000"
 
 /* Registers to come back with when an exception hits ExTryCall's routine; offsets in ksamd64.h. */
 typedef struct _KTRY_FRAME {

@@ -245,35 +245,15 @@ ASSERT_OFFSET(KPCR, KdVersionBlock, 0x108);
 ASSERT_OFFSET(KPCR, Prcb, 0x180);
 
 /* For the accessors of ntke.h. */
-#define KPCR_SELF           "%%gs:0x18"
-#define KPCR_CURRENT_PRCB   "%%gs:0x20"
-#define KPCR_CURRENT_THREAD "%%gs:0x188"
-#define KPCR_BLOCK          Prcb
-#define KPROCESS_ROOT       DirectoryTableBase
+#define KPCR_SELF         "%%gs:0x18"
+#define KPCR_CURRENT_PRCB "%%gs:0x20"
+#define KPCR_BLOCK        Prcb
+#define KPROCESS_ROOT     DirectoryTableBase
 
 extern KPCR KiInitialPCR;
 
-/* --- IRQL: CR8 is the truth, as on every x64 ------------------------------------------------ */
-static inline KIRQL KeGetCurrentIrql(VOID)
-{
-	return (KIRQL)KiReadCr8();
-}
-
-static inline KIRQL KfRaiseIrql(KIRQL irql)
-{
-	KIRQL old = (KIRQL)KiReadCr8();
-
-	KiWriteCr8(irql);
-	return old;
-}
-
 /** Up or down, without a word about what it was. */
 static inline VOID KiSetIrql(KIRQL irql)
-{
-	KiWriteCr8(irql);
-}
-
-static inline VOID KeLowerIrql(KIRQL irql)
 {
 	KiWriteCr8(irql);
 }

@@ -84,8 +84,6 @@ BOOLEAN KdPollBreakIn(VOID);
 VOID KdBugCheckBanner(ULONG Code, const ULONG_PTR Parameters[4]);
 
 /** Debug services, built on int 2Dh (DebugPrint and friends below). */
-ULONG DbgPrint(PCSTR Format, ...);
-ULONG DbgPrintEx(ULONG ComponentId, ULONG Level, PCSTR Format, ...);
 ULONG DbgPrompt(PCSTR Prompt, PCHAR Response, ULONG Length);
 VOID DbgLoadImageSymbols(PSTRING FileName, PVOID ImageBase, ULONG_PTR ProcessId);
 VOID DbgUnLoadImageSymbols(PSTRING FileName, PVOID ImageBase, ULONG_PTR ProcessId);

@@ -98,7 +98,7 @@ VOID KiIpiServiceRoutine(PKTRAP_FRAME TrapFrame);
 VOID KiUserModeExit(PKTRAP_FRAME TrapFrame);
 VOID KiThreadStartup(PVOID SystemRoutine, PKSTART_ROUTINE StartRoutine, PVOID StartContext);
 VOID KeClockInitialize(VOID);
-VOID KeUpdateSystemTime(VOID);
+BOOLEAN KeUpdateSystemTime(VOID);
 
 KIRQL KiLockDispatcher(VOID);
 VOID KiUnlockDispatcher(KIRQL OldIrql);
@@ -106,6 +106,7 @@ VOID KiUnlockDispatcher(KIRQL OldIrql);
 VOID KiReadyThread(PKTHREAD Thread);
 VOID KiSwapThread(VOID); /* the caller has set the current thread's state */
 VOID KiUnwaitThread(PKTHREAD Thread, LONG64 WaitStatus);
+#define KI_PERIOD_OF_WAIT (~0u) /* marks the timer inside a thread */
 VOID KiExpireTimers(VOID);
 BOOLEAN KiTimersDue(VOID);
 
@@ -125,14 +126,35 @@ VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME Exception
 VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID KiIpiWithExceptionFrame(PKTRAP_FRAME TrapFrame);
 
+/* --- ke/dpc.c, ke/device_interrupt.c ---------------------------------------------------------- */
+#define KI_DEVICE_VECTOR  0x51 /* the first of them; their IRQL is the vector's class */
+#define KI_DEVICE_VECTORS 4
+#define KI_DEVICE_IRQL    5
+
+/** Run what is queued on this processor; DISPATCH_LEVEL, no lock held. */
+VOID KiRetireDpcList(VOID);
+/** An interrupt on vector KI_DEVICE_VECTOR + Number; it is ended at the APIC here. */
+VOID KiDeviceInterruptNotify(PKTRAP_FRAME TrapFrame, ULONG Number);
+
+typedef VOID KI_DEVICE_ROUTINE(PVOID Context);
+/**
+ * Take a vector for message-signalled interrupts. Routine is called at KI_DEVICE_IRQL on whatever
+ * processor the message names. Ours: NT has IoConnectInterruptEx.
+ * @return STATUS_INSUFFICIENT_RESOURCES: all are taken.
+ */
+NTSTATUS KeConnectDeviceInterrupt(KI_DEVICE_ROUTINE *Routine, PVOID Context, PULONG Vector);
+
+VOID KeInitializeDpc(PKDPC Dpc, KDEFERRED_ROUTINE *DeferredRoutine, PVOID DeferredContext);
+BOOLEAN KeInsertQueueDpc(PKDPC Dpc, PVOID SystemArgument1, PVOID SystemArgument2);
+BOOLEAN KeRemoveQueueDpc(PKDPC Dpc);
+/** A timer of its own, not that of a thread's wait; it signals, queues its DPC, starts again. */
+VOID KeInitializeTimer(PKTIMER Timer);
+BOOLEAN KeSetTimer(PKTIMER Timer, LARGE_INTEGER DueTime, PKDPC Dpc);
+BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dpc);
+BOOLEAN KeCancelTimer(PKTIMER Timer);
+
 /* --- services for the rest of the kernel and for drivers ------------------------------------- */
 NTSTATUS ExTryCall(NTSTATUS (*Routine)(PVOID), PVOID Context);
-NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable,
-				PLARGE_INTEGER Interval);
-VOID KeInitializeEvent(PKEVENT Event, ULONG Type, BOOLEAN State);
-LONG KeSetEvent(PKEVENT Event, LONG Increment, BOOLEAN Wait);
-NTSTATUS KeWaitForSingleObject(PVOID Object, KWAIT_REASON Reason, KPROCESSOR_MODE WaitMode,
-			       BOOLEAN Alertable, PLARGE_INTEGER Timeout);
 VOID KiSignalObject(PDISPATCHER_HEADER Header); /* dispatcher lock held */
 VOID KeQueryTickCount(PLARGE_INTEGER TickCount);
 VOID ExShutdownSystem(VOID);

@@ -6,10 +6,8 @@
 #ifndef KD_DEMO_NTCPU_H
 #define KD_DEMO_NTCPU_H
 
-#include "guest/common/nt_base.h"
+#include "guest/common/nt_driver_base.h"
 
-#define PAGE_SIZE       0x1000u
-#define PAGE_SHIFT      12
 #define LARGE_PAGE_SIZE 0x200000u /* what the pool grows by; on x86 made of small pages */
 
 #define RPL_MASK 3 /* of a selector: the ring */

@@ -21,9 +21,16 @@ VOID HalStartProfileClock(UCHAR Vector, ULONG Hz);
 VOID HalRequestIpi(ULONG Processor, UCHAR Vector);
 VOID HalRequestSoftwareInterrupt(UCHAR Vector);
 VOID HalEndOfInterrupt(VOID);
-VOID KeStallExecutionProcessor(ULONG Microseconds);
-LARGE_INTEGER KeQueryPerformanceCounter(PLARGE_INTEGER Frequency);
 VOID HalDisplayString(PCSTR Text);
+
+/* Slot: device in bits 0-4, function in 5-7. Both return the bytes transferred, as NT's do. */
+#define PCI_CONFIGURATION 4
+ULONG HalGetBusDataByOffset(ULONG BusDataType, ULONG BusNumber, ULONG SlotNumber, PVOID Buffer,
+			    ULONG Offset, ULONG Length);
+ULONG HalSetBusDataByOffset(ULONG BusDataType, ULONG BusNumber, ULONG SlotNumber, PVOID Buffer,
+			    ULONG Offset, ULONG Length);
+/** What a device must write, and where, to interrupt a processor with Vector. Ours. */
+VOID HalDescribeMessage(ULONG Vector, ULONG Processor, PULONG64 Address, PULONG Data);
 #ifndef HalRebootRoutine
 #define HalRebootRoutine 3
 #endif

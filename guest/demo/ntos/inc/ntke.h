@@ -18,53 +18,51 @@
 /* Start-up code: its pages are given back when the system is up. */
 #define INIT_FUNCTION __attribute__((section("INIT")))
 
-#define PASSIVE_LEVEL  0
-#define APC_LEVEL      1
-#define DISPATCH_LEVEL 2
-#define CLOCK_LEVEL    NT_CPU(28, 13)
-#define IPI_LEVEL      NT_CPU(29, 14)
-#define HIGH_LEVEL     NT_CPU(31, 15)
+#define CLOCK_LEVEL NT_CPU(28, 13)
+#define IPI_LEVEL   NT_CPU(29, 14)
+#define HIGH_LEVEL  NT_CPU(31, 15)
 
 struct _KTHREAD;
 struct _KPROCESS;
 struct _KPRCB;
 
-typedef struct _DISPATCHER_HEADER {
+/* more of enum _KOBJECTS */
+enum { TimerSynchronizationObject = 9, DpcObject = 19 };
+
+struct _KDPC;
+/* Runs at DISPATCH_LEVEL, on the processor it was queued on. */
+typedef VOID KDEFERRED_ROUTINE(struct _KDPC *Dpc, PVOID DeferredContext, PVOID SystemArgument1,
+			       PVOID SystemArgument2);
+
+#ifdef __i386__
+typedef struct _KDPC {
+	SHORT Type;
+	UCHAR Number;
+	UCHAR Importance;
+	LIST_ENTRY DpcListEntry;
+	KDEFERRED_ROUTINE *DeferredRoutine;
+	PVOID DeferredContext;
+	PVOID SystemArgument1;
+	PVOID SystemArgument2;
+	PVOID volatile DpcData; /* the queue it is in, or NULL */
+} KDPC, *PKDPC;
+#else
+typedef struct _KDPC {
 	UCHAR Type;
-	UCHAR Signalling;
-	UCHAR Size;
-	UCHAR Reserved1;
-	LONG SignalState;
-	LIST_ENTRY WaitListHead;
-} DISPATCHER_HEADER, *PDISPATCHER_HEADER;
-C_ASSERT(sizeof(DISPATCHER_HEADER) == NT_CPU(0x10, 0x18));
-
-enum _KOBJECTS {
-	EventNotificationObject = 0,
-	EventSynchronizationObject = 1,
-	ProcessObject = 3,
-	ThreadObject = 6,
-	TimerNotificationObject = 8,
-};
-
-typedef struct _KEVENT {
-	DISPATCHER_HEADER Header;
-} KEVENT, *PKEVENT;
-
-typedef struct _KTIMER {
-	DISPATCHER_HEADER Header;
-	LARGE_INTEGER DueTime; /* interrupt time, 100 ns */
-	LIST_ENTRY TimerListEntry;
-	struct _KDPC *Dpc;
-#ifndef __i386__
-	USHORT Processor;
-	USHORT TimerType;
+	UCHAR Importance;
+	USHORT Number;
+	ULONG Fill04;
+	LIST_ENTRY DpcListEntry; /* NT: a single link, then ProcessorHistory */
+	KDEFERRED_ROUTINE *DeferredRoutine;
+	PVOID DeferredContext;
+	PVOID SystemArgument1;
+	PVOID SystemArgument2;
+	PVOID volatile DpcData; /* the queue it is in, or NULL */
+} KDPC, *PKDPC;
 #endif
-	ULONG Period;
-} KTIMER, *PKTIMER;
-C_ASSERT(sizeof(KTIMER) == NT_CPU(0x28, 0x40));
-ASSERT_OFFSET(KTIMER, DueTime, NT_CPU(0x10, 0x18));
-ASSERT_OFFSET(KTIMER, Dpc, NT_CPU(0x20, 0x30));
+C_ASSERT(sizeof(KDPC) == NT_CPU(0x20, 0x40));
+ASSERT_OFFSET(KDPC, DeferredRoutine, NT_CPU(0x0C, 0x18));
+ASSERT_OFFSET(KDPC, DeferredContext, NT_CPU(0x10, 0x20));
 
 #ifdef __i386__
 typedef struct _KWAIT_BLOCK {
@@ -116,17 +114,6 @@ typedef enum _KTHREAD_STATE {
 	DeferredReady = 7,
 } KTHREAD_STATE;
 
-typedef enum _KWAIT_REASON {
-	Executive = 0,
-	DelayExecution = 4,
-	Suspended = 5,
-	UserRequest = 6,
-	WrDelayExecution = 11,
-	WrUserRequest = 13,
-	WrTerminated = 22,
-	WrPreempted = 32,
-} KWAIT_REASON;
-
 typedef struct _NT_TIB {
 	PVOID ExceptionList;
 	PVOID StackBase;
@@ -161,14 +148,6 @@ static inline PKPRCB KeGetCurrentPrcb(VOID)
 	return prcb;
 }
 
-static inline PKTHREAD KeGetCurrentThread(VOID)
-{
-	PKTHREAD thread;
-
-	__asm__ volatile("mov " KPCR_CURRENT_THREAD ", %0" : "=r"(thread));
-	return thread;
-}
-
 static inline ULONG KeGetCurrentProcessorNumber(VOID)
 {
 	return KeGetCurrentPrcb()->Number;
@@ -201,8 +180,6 @@ extern UCHAR KeNumberProcessors; /* started ones; KiProcessorBlock[0..n) are val
 extern ULONG KeTimeIncrement;    /* 100 ns per clock tick */
 
 /* --- spin locks ----------------------------------------------------------------------------- */
-typedef volatile ULONG_PTR KSPIN_LOCK, *PKSPIN_LOCK;
-
 static inline VOID KxAcquireSpinLock(PKSPIN_LOCK lock)
 {
 	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) != 0) {

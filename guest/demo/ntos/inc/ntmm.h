@@ -26,8 +26,6 @@
 #define MM_SYSTEM_RANGE_START  NT_CPU(0x80000000u, 0xFFFF800000000000ull)
 #define MM_USER_PROBE          NT_CPU(0x7FFF0000u, 0x00007FFFFFFF0000ull)
 
-typedef enum _POOL_TYPE { NonPagedPool = 0, NonPagedPoolNx = 512 } POOL_TYPE;
-
 /* What stands before every pool block: 16 bytes as on every x64 (NT x86 has 8). */
 typedef struct _POOL_HEADER {
 	USHORT PreviousSize : 8;
@@ -116,7 +114,6 @@ VOID MiDeleteTables(ULONG64 Root, ULONG Entries);
 #define PTE_SHARED 0x200ull /* software bit: the frame belongs to an image or to the kernel */
 extern ULONG64 MmSystemPageTable;
 extern PVOID MmPteBase; /* the self map: every PTE of the current address space */
-LARGE_INTEGER MmGetPhysicalAddress(PVOID Va);
 
 /* --- mm_sysva.c: system PTEs ---------------------------------------------------------------- */
 VOID MiInitializeSystemVa(VOID);
@@ -130,8 +127,7 @@ VOID MmUnmapIoSpace(PVOID Va, SIZE_T Size);
 
 /* --- mm_pool.c ------------------------------------------------------------------------------ */
 VOID MiInitializePool(VOID);
-PVOID ExAllocatePoolWithTag(POOL_TYPE Type, SIZE_T Size, ULONG Tag); /* zeroed, or NULL */
-VOID ExFreePoolWithTag(PVOID Block, ULONG Tag);
+/* What ExAllocatePoolWithTag gives is zeroed here; Windows does not promise that. */
 #define POOL_TAG(a, b, c, d) ((ULONG)(a) | (ULONG)(b) << 8 | (ULONG)(c) << 16 | (ULONG)(d) << 24)
 
 /* --- mm_sysload.c: drivers loaded by the running kernel ------------------------------------- */
@@ -161,6 +157,9 @@ NTSTATUS MmAllocateUserMemory(PEPROCESS Process, ULONG64 Va, SIZE_T Size);
 NTSTATUS MmCopyToProcess(PEPROCESS Process, ULONG64 Va, const VOID *Data, SIZE_T Size);
 
 ULONG MmAccessFault(PKTRAP_FRAME TrapFrame, ULONG_PTR FaultAddress);
+/** Can the current process itself read (or write) all of it? TRUE holds while it lives: a driver in
+ * its context may use the range at any IRQL. Ours. */
+BOOLEAN MmProbeUser(ULONG64 Va, SIZE_T Size, BOOLEAN Write);
 /** Copy from user addresses of the current process. */
 NTSTATUS MmCopyFromUser(PVOID To, ULONG64 From, SIZE_T Size);
 

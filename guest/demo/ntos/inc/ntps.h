@@ -6,8 +6,6 @@
 #include "guest/demo/ntos/inc/ntke.h"
 #include "guest/demo/ntos/inc/ntldr.h"
 
-typedef VOID(NTAPI *PKSTART_ROUTINE)(PVOID StartContext);
-
 typedef struct _CURDIR {
 	UNICODE_STRING DosPath;
 	HANDLE Handle;

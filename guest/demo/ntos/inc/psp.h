@@ -11,10 +11,8 @@ extern volatile ULONG
 
 /** System and idle process, before there is a scheduler. */
 VOID PsInitializeSystem(VOID);
-/** Create and make ready. Process NULL: System. */
-NTSTATUS PsCreateSystemThread(PKSTART_ROUTINE StartRoutine, PVOID StartContext, CHAR Priority,
-			      PETHREAD *Thread);
-NORETURN VOID PsTerminateSystemThread(NTSTATUS ExitStatus);
+/** A thread of System, made ready. */
+NTSTATUS PspStartSystemThread(PKSTART_ROUTINE StartRoutine, PVOID StartContext, CHAR Priority);
 /** A process of its own address space running the program `Image` of the boot files. */
 NTSTATUS PsCreateUserProcess(PCSTR Image, PCSTR CommandLine, HANDLE *ProcessId);
 /** Ask every thread of a user process to end; if it is the current one, does not return to it. */

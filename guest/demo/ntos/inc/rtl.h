@@ -21,7 +21,6 @@ VOID RtlLog(PCSTR Format, ...);
 SIZE_T RtlStringLength(PCSTR Text);
 VOID RtlStringCopy(PCHAR To, SIZE_T Size, PCSTR From);
 VOID RtlInitString(PSTRING String, PCSTR Text);
-VOID RtlInitUnicodeString(PUNICODE_STRING String, const WCHAR *Text);
 /** Narrow, replacing what is not ASCII by '?'. */
 VOID RtlUnicodeToText(PCHAR To, SIZE_T Size, const UNICODE_STRING *From);
 /** Pool copy of `Prefix` + `Text`, wide; free with ExFreePoolWithTag(Buffer). */

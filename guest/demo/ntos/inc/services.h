@@ -11,6 +11,9 @@
 #define SERVICE_PROCESSOR_NUMBER   5
 #define SERVICE_QUERY_DEMO_COMMAND 6
 #define SERVICE_WRITE_DEVICE       7
-#define SERVICE_COUNT              8
+#define SERVICE_OPEN_FILE          8
+#define SERVICE_DEVICE_IO_CONTROL  9
+#define SERVICE_CLOSE              10
+#define SERVICE_COUNT              11
 
 #endif

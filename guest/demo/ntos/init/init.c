@@ -26,6 +26,9 @@ INIT_FUNCTION static VOID fill_shared_data(VOID)
 
 	for (ULONG i = 0; i < RTL_NUMBER_OF(root); i++)
 		shared->NtSystemRoot[i] = root[i];
+	/* what drivers read before the clock ticks */
+	shared->SystemTime.High1Time = shared->SystemTime.High2Time = (LONG)(PsBootTime >> 32);
+	shared->SystemTime.LowPart = (ULONG)PsBootTime;
 	shared->NtBuildNumber = NtBuildNumber; /* Windows 10 and later */
 	shared->NtProductType = 1;
 	shared->ProductTypeIsValid = TRUE;
@@ -81,7 +84,7 @@ static VOID Phase1Initialization(PVOID Context)
 	RtlLog("ke: %u processor(s), %u MB of memory\n", KeNumberProcessors,
 	       (ULONG)(MmNumberOfPhysicalPages >> 8));
 	KdInitSystem(1, KeLoaderBlock);
-	report("the reaper", PsCreateSystemThread(PspReaperThread, NULL, 12, NULL));
+	report("the reaper", PspStartSystemThread(PspReaperThread, NULL, 12));
 	IoInitSystem();
 	MmFreeInitSections();
 	report("worker.exe", PsCreateUserProcess("worker.exe", "worker.exe", &pid));
@@ -110,7 +113,7 @@ VOID KiInitializeKernel(PLOADER_PARAMETER_BLOCK LoaderBlock)
 	MmInitSystem(LoaderBlock);
 	fill_shared_data();
 	KeLowerIrql(PASSIVE_LEVEL);
-	if (!NT_SUCCESS(PsCreateSystemThread(Phase1Initialization, NULL, 8, NULL)))
+	if (!NT_SUCCESS(PspStartSystemThread(Phase1Initialization, NULL, 8)))
 		KeBugCheckEx(0x32, 0, 0, 0, 0); /* PHASE1_INITIALIZATION_FAILED */
 	/* Nothing can interrupt us yet: give the processor away once, by hand. */
 	KiLockDispatcher();

@@ -4,6 +4,7 @@
 #include "guest/demo/ntos/inc/ntio.h"
 #include "guest/demo/ntos/inc/ntmm.h"
 #include "guest/demo/ntos/inc/rtl.h"
+#include "guest/demo/ntos/io/iop.h"
 
 #define TAG_DEVICE     POOL_TAG('D', 'e', 'v', 'i')
 #define TAG_IRP        POOL_TAG('I', 'r', 'p', ' ')
@@ -83,7 +84,7 @@ VOID IoDeleteDevice(PDEVICE_OBJECT DeviceObject)
 	ExFreePoolWithTag(DeviceObject, TAG_DEVICE);
 }
 
-static PDEVICE_OBJECT find_device(const UNICODE_STRING *name)
+PDEVICE_OBJECT IopFindDevice(const UNICODE_STRING *Name)
 {
 	PDEVICE_OBJECT found = NULL;
 	KIRQL irql = KfRaiseIrql(DISPATCH_LEVEL);
@@ -93,8 +94,8 @@ static PDEVICE_OBJECT find_device(const UNICODE_STRING *name)
 	     at = at->Flink) {
 		PDEVICE_OBJECT device = CONTAINING_RECORD(at, DEVICE_OBJECT, DeviceListEntry);
 
-		if (device->DeviceName.Length == name->Length &&
-		    __builtin_memcmp(device->DeviceName.Buffer, name->Buffer, name->Length) == 0) {
+		if (device->DeviceName.Length == Name->Length &&
+		    __builtin_memcmp(device->DeviceName.Buffer, Name->Buffer, Name->Length) == 0) {
 			found = device;
 			device->ReferenceCount++;
 		}
@@ -102,6 +103,11 @@ static PDEVICE_OBJECT find_device(const UNICODE_STRING *name)
 	KxReleaseSpinLock(&IopDeviceLock);
 	KeLowerIrql(irql);
 	return found;
+}
+
+VOID IopReleaseDevice(PDEVICE_OBJECT Device)
+{
+	__atomic_fetch_sub(&Device->ReferenceCount, 1, __ATOMIC_SEQ_CST);
 }
 
 NTSTATUS FASTCALL IofCallDriver(PDEVICE_OBJECT DeviceObject, PIRP Irp)
@@ -122,33 +128,43 @@ VOID FASTCALL IofCompleteRequest(PIRP Irp, CHAR PriorityBoost)
 	Irp->CurrentStackLocation++;
 }
 
-NTSTATUS IoWriteDevice(const UNICODE_STRING *Name, const VOID *Buffer, ULONG Length,
-		       PIO_STATUS_BLOCK IoStatus)
+NTSTATUS IopCallDevice(PDEVICE_OBJECT Device, const IO_STACK_LOCATION *Stack, PVOID SystemBuffer,
+		       PVOID UserBuffer, PIO_STATUS_BLOCK IoStatus)
 {
-	PDEVICE_OBJECT device = find_device(Name);
 	PIO_STACK_LOCATION stack;
-	PIRP irp;
+	PIRP irp = ExAllocatePoolWithTag(NonPagedPool, sizeof(*irp) + sizeof(*stack), TAG_IRP);
 
-	if (device == NULL)
-		return STATUS_OBJECT_NAME_NOT_FOUND;
-	irp = ExAllocatePoolWithTag(NonPagedPool, sizeof(*irp) + sizeof(*stack), TAG_IRP);
 	if (irp == NULL)
 		return STATUS_INSUFFICIENT_RESOURCES;
 	irp->Type = IO_TYPE_IRP;
 	irp->Size = sizeof(*irp) + sizeof(*stack);
 	irp->StackCount = 1;
 	irp->CurrentLocation = 2;
-	irp->SystemBuffer = (PVOID)(ULONG_PTR)Buffer;
+	irp->SystemBuffer = SystemBuffer;
+	irp->UserBuffer = UserBuffer;
 	irp->RequestorMode = KernelMode;
 	stack = (PIO_STACK_LOCATION)(irp + 1);
-	stack->MajorFunction = IRP_MJ_WRITE;
-	stack->Parameters.Write.Length = Length;
+	*stack = *Stack;
 	irp->CurrentStackLocation = stack + 1;
 	InsertTailList(&PsGetCurrentThread()->IrpList, &irp->ThreadListEntry);
-	IofCallDriver(device, irp);
+	IofCallDriver(Device, irp);
 	RemoveEntryList(&irp->ThreadListEntry);
-	device->ReferenceCount--;
 	*IoStatus = irp->IoStatus;
 	ExFreePoolWithTag(irp, TAG_IRP);
 	return IoStatus->Status;
+}
+
+NTSTATUS IoWriteDevice(const UNICODE_STRING *Name, const VOID *Buffer, ULONG Length,
+		       PIO_STATUS_BLOCK IoStatus)
+{
+	IO_STACK_LOCATION stack = { .MajorFunction = IRP_MJ_WRITE };
+	PDEVICE_OBJECT device = IopFindDevice(Name);
+	NTSTATUS status;
+
+	if (device == NULL)
+		return STATUS_OBJECT_NAME_NOT_FOUND;
+	stack.Parameters.Write.Length = Length;
+	status = IopCallDevice(device, &stack, (PVOID)(ULONG_PTR)Buffer, NULL, IoStatus);
+	IopReleaseDevice(device);
+	return status;
 }

@@ -6,7 +6,6 @@
 
 enum {
 	CIRCULAR_SIZE = 0x1000,
-	DPFLTR_INFO_LEVEL = 3,
 };
 
 #define NO_COMPONENT (~0u) /* DbgPrint: not filtered, as before Vista */

@@ -192,8 +192,13 @@ VOID KiDispatchInterrupt(PKTRAP_FRAME TrapFrame)
 	KeGetCurrentPrcb()->InterruptCount++;
 	HalEndOfInterrupt();
 	KiEnableInterrupts();
+	if (KiTimersDue()) {
+		KxAcquireSpinLock(&KiDispatcherLock);
+		KiExpireTimers();
+		KxReleaseSpinLock(&KiDispatcherLock);
+	}
+	KiRetireDpcList();
 	KxAcquireSpinLock(&KiDispatcherLock);
-	KiExpireTimers();
 	if (KeGetCurrentPrcb()->RescheduleRequest != 0)
 		preempt(KeGetCurrentPrcb());
 	KxReleaseSpinLock(&KiDispatcherLock);
@@ -219,6 +224,7 @@ VOID KeInitializeThread(PKTHREAD Thread, PKPROCESS Process, PVOID StartRoutine, 
 	InitializeListHead(&Thread->ApcState.ApcListHead[0]);
 	InitializeListHead(&Thread->ApcState.ApcListHead[1]);
 	Thread->Timer.Header.Type = TimerNotificationObject;
+	Thread->Timer.Period = KI_PERIOD_OF_WAIT;
 	InitializeListHead(&Thread->Timer.Header.WaitListHead);
 	Thread->ApcState.Process = Process;
 	Thread->Process = Process;
@@ -230,6 +236,25 @@ VOID KeInitializeThread(PKTHREAD Thread, PKPROCESS Process, PVOID StartRoutine, 
 	Thread->StackBase = Thread->InitialStack;
 	Thread->StackLimit = Thread->StackAllocation;
 	KiInitializeThreadStack(Thread, StartRoutine, StartContext);
+}
+
+LONG KeSetPriorityThread(PKTHREAD Thread, LONG Priority)
+{
+	KIRQL irql = KiLockDispatcher();
+	LONG old = Thread->Priority;
+
+	Thread->Priority = (CHAR)Priority;
+	Thread->BasePriority = (CHAR)Priority;
+	if (Thread->State == Ready) { /* in the queue of its old priority */
+		RemoveEntryList(&Thread->WaitListEntry);
+		if (IsListEmpty(&KiReadyQueues[old]))
+			KiReadySummary &= ~(1u << old);
+		KiReadyThread(Thread);
+	} else if (Thread->State == Running && Priority < old) {
+		request_reschedule(KiProcessorBlock[Thread->NextProcessor]);
+	}
+	KiUnlockDispatcher(irql);
+	return old;
 }
 
 /** The idle thread of every processor: halted until an interrupt makes a thread ready. */

@@ -13,6 +13,7 @@ static VOID insert_timer(PKTIMER timer, ULONG64 due)
 	PLIST_ENTRY at = KiTimerListHead.Flink;
 
 	timer->DueTime.QuadPart = (LONGLONG)due;
+	timer->Header.Reserved1 = 1;
 	while (at != &KiTimerListHead &&
 	       (ULONG64)CONTAINING_RECORD(at, KTIMER, TimerListEntry)->DueTime.QuadPart <= due)
 		at = at->Flink;
@@ -25,6 +26,7 @@ static VOID remove_timer(PKTIMER timer)
 		RemoveEntryList(&timer->TimerListEntry);
 		timer->TimerListEntry.Flink = NULL;
 	}
+	timer->Header.Reserved1 = 0; /* NT: Inserted */
 }
 
 BOOLEAN KiTimersDue(VOID)
@@ -37,14 +39,37 @@ BOOLEAN KiTimersDue(VOID)
 		       KiQueryInterruptTime();
 }
 
+/* One that a driver set. */
+static VOID expire(PKTIMER timer)
+{
+	ULONG64 due = (ULONG64)timer->DueTime.QuadPart;
+
+	remove_timer(timer);
+	if (timer->Period != 0)
+		insert_timer(timer, due + (ULONG64)timer->Period * 10000);
+	KiSignalObject(&timer->Header);
+	if (timer->Dpc != NULL)
+		KeInsertQueueDpc(timer->Dpc, NULL, NULL);
+}
+
 VOID KiExpireTimers(VOID)
 {
 	while (KiTimersDue()) {
 		PKTIMER timer = CONTAINING_RECORD(KiTimerListHead.Flink, KTIMER, TimerListEntry);
-		PKTHREAD thread = CONTAINING_RECORD(timer, KTHREAD, Timer);
 
-		KiUnwaitThread(thread, STATUS_TIMEOUT);
+		if (timer->Period == KI_PERIOD_OF_WAIT)
+			KiUnwaitThread(CONTAINING_RECORD(timer, KTHREAD, Timer), STATUS_TIMEOUT);
+		else
+			expire(timer);
 	}
+}
+
+VOID KeInitializeTimer(PKTIMER Timer)
+{
+	__builtin_memset(Timer, 0, sizeof(*Timer));
+	Timer->Header.Type = TimerNotificationObject;
+	Timer->Header.Size = sizeof(*Timer) / 4;
+	InitializeListHead(&Timer->Header.WaitListHead);
 }
 
 /* --- waits ------------------------------------------------------------------------------------ */
@@ -64,7 +89,9 @@ static ULONG64 due_time(PLARGE_INTEGER timeout)
 {
 	if (timeout->QuadPart < 0)
 		return KiQueryInterruptTime() + (ULONG64)-timeout->QuadPart;
-	return (ULONG64)timeout->QuadPart; /* absolute, in interrupt time */
+	/* absolute, in system time */
+	return (ULONG64)timeout->QuadPart > PsBootTime ? (ULONG64)timeout->QuadPart - PsBootTime
+						       : 0;
 }
 
 static NTSTATUS wait(PDISPATCHER_HEADER object, KWAIT_REASON reason, KPROCESSOR_MODE mode,
@@ -110,6 +137,11 @@ NTSTATUS KeWaitForSingleObject(PVOID Object, KWAIT_REASON Reason, KPROCESSOR_MOD
 	PDISPATCHER_HEADER header = Object;
 	KIRQL irql = KiLockDispatcher();
 
+	/* Who is to end waits no more: what he is in returns, and he ends on his way out. */
+	if (WaitMode == UserMode && KeGetCurrentThread()->TerminationRequest != 0) {
+		KiUnlockDispatcher(irql);
+		return STATUS_UNSUCCESSFUL;
+	}
 	if (header->SignalState > 0) {
 		if (header->Type == EventSynchronizationObject)
 			header->SignalState = 0;
@@ -147,6 +179,16 @@ VOID KeInitializeEvent(PKEVENT Event, ULONG Type, BOOLEAN State)
 	InitializeListHead(&Event->Header.WaitListHead);
 }
 
+LONG KeResetEvent(PKEVENT Event)
+{
+	return __atomic_exchange_n(&Event->Header.SignalState, 0, __ATOMIC_SEQ_CST);
+}
+
+VOID KeClearEvent(PKEVENT Event)
+{
+	KeResetEvent(Event);
+}
+
 LONG KeSetEvent(PKEVENT Event, LONG Increment, BOOLEAN Wait)
 {
 	KIRQL irql = KiLockDispatcher();
@@ -155,4 +197,34 @@ LONG KeSetEvent(PKEVENT Event, LONG Increment, BOOLEAN Wait)
 	KiSignalObject(&Event->Header);
 	KiUnlockDispatcher(irql);
 	return old;
+}
+
+/** @return whether it was running before. Period in ms, 0: once. */
+BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dpc)
+{
+	KIRQL irql = KiLockDispatcher();
+	BOOLEAN was_set = Timer->TimerListEntry.Flink != NULL;
+
+	remove_timer(Timer);
+	Timer->Header.SignalState = 0;
+	Timer->Dpc = Dpc;
+	Timer->Period = (ULONG)Period;
+	insert_timer(Timer, due_time(&DueTime));
+	KiUnlockDispatcher(irql);
+	return was_set;
+}
+
+BOOLEAN KeSetTimer(PKTIMER Timer, LARGE_INTEGER DueTime, PKDPC Dpc)
+{
+	return KeSetTimerEx(Timer, DueTime, 0, Dpc);
+}
+
+BOOLEAN KeCancelTimer(PKTIMER Timer)
+{
+	KIRQL irql = KiLockDispatcher();
+	BOOLEAN was_set = Timer->TimerListEntry.Flink != NULL;
+
+	remove_timer(Timer);
+	KiUnlockDispatcher(irql);
+	return was_set;
 }

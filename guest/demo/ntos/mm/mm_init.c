@@ -50,6 +50,23 @@ ULONG MmAccessFault(PKTRAP_FRAME TrapFrame, ULONG_PTR FaultAddress)
 	return 1;
 }
 
+/* Nothing here takes pages away from a process that lives: what is there now stays. */
+BOOLEAN MmProbeUser(ULONG64 Va, SIZE_T Size, BOOLEAN Write)
+{
+	ULONG64 root = KiRootOf(&PsGetCurrentProcess()->Pcb), page_size;
+	ULONG64 end = Va + Size;
+
+	if (Va > MM_HIGHEST_USER || Size > MM_HIGHEST_USER - Va)
+		return FALSE;
+	for (ULONG64 at = Va & ~(ULONG64)(PAGE_SIZE - 1); at < end; at += PAGE_SIZE) {
+		ULONG64 pte = MmGetPte(root, at, &page_size);
+
+		if ((pte & PTE_USER) == 0 || (Write && (pte & PTE_WRITE) == 0))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 NTSTATUS MmCopyFromUser(PVOID To, ULONG64 From, SIZE_T Size)
 {
 	if (From > MM_HIGHEST_USER || Size > MM_HIGHEST_USER - From)

@@ -119,16 +119,22 @@ VOID MmFreePhysical(ULONG64 Physical, ULONG64 Pages)
 	KeLowerIrql(irql);
 }
 
+static BOOLEAN is_in(const struct loader_memory *m, ULONG64 physical)
+{
+	return m->type != LOADER_RESERVED && physical - m->base < m->size;
+}
+
 BOOLEAN MmIsRam(ULONG64 Physical)
 {
+	static ULONG last; /* where the address before was: most often this one is there too */
 	const LOADER_PARAMETER_EXTENSION *ext = KeLoaderBlock->Extension;
 
-	for (ULONG i = 0; i < ext->memory_count; i++) {
-		const struct loader_memory *m = &ext->memory[i];
-
-		if (m->type != LOADER_RESERVED && Physical >= m->base &&
-		    Physical - m->base < m->size)
+	if (is_in(&ext->memory[last], Physical))
+		return TRUE;
+	for (ULONG i = 0; i < ext->memory_count; i++)
+		if (is_in(&ext->memory[i], Physical)) {
+			last = i;
 			return TRUE;
-	}
+		}
 	return FALSE;
 }

@@ -52,6 +52,28 @@ PKLDR_DATA_TABLE_ENTRY MmFindLoadedModule(PCSTR BaseName)
 	return NULL;
 }
 
+static PVOID find_export(PCSTR module, PCSTR name)
+{
+	PKLDR_DATA_TABLE_ENTRY entry = MmFindLoadedModule(module);
+	struct pe_headers pe;
+	uint32_t rva;
+
+	if (entry == NULL || !NT_SUCCESS(pe_headers_read(entry->DllBase, entry->SizeOfImage, &pe)))
+		return NULL;
+	rva = pe_export_find(entry->DllBase, &pe, name);
+	return rva != 0 ? (PUCHAR)entry->DllBase + rva : NULL;
+}
+
+PVOID MmGetSystemRoutineAddress(PUNICODE_STRING SystemRoutineName)
+{
+	CHAR name[128];
+	PVOID found;
+
+	RtlUnicodeToText(name, sizeof(name), SystemRoutineName);
+	found = find_export("ntoskrnl.exe", name);
+	return found != NULL ? found : find_export("hal.dll", name);
+}
+
 static uint64_t resolve(void *context, const char *dll, const char *name, NTSTATUS *status)
 {
 	PKLDR_DATA_TABLE_ENTRY entry = MmFindLoadedModule(dll);
@@ -221,6 +243,25 @@ NTSTATUS MmLoadSystemImage(PCSTR FileName, PKLDR_DATA_TABLE_ENTRY *Entry)
 	return STATUS_SUCCESS;
 }
 
+/* One the loader brought: its entry and names are the loader's memory, its address not of ours. */
+static BOOLEAN is_boot_module(PKLDR_DATA_TABLE_ENTRY entry)
+{
+	return (ULONG64)(ULONG_PTR)entry->DllBase < KSEG_SYSTEM_PTES;
+}
+
+static VOID remember_name(PUNICODE_STRING name, PKLDR_DATA_TABLE_ENTRY entry)
+{
+	CHAR text[64];
+
+	if (!is_boot_module(entry)) {
+		*name = entry->BaseDllName; /* the string changes owner */
+		return;
+	}
+	RtlUnicodeToText(text, sizeof(text), &entry->BaseDllName);
+	__builtin_memset(name, 0, sizeof(*name));
+	RtlCreateUnicodeString(name, "", text);
+}
+
 static VOID remember_unloaded(PKLDR_DATA_TABLE_ENTRY entry)
 {
 	PUNLOADED_DRIVERS slot;
@@ -233,7 +274,7 @@ static VOID remember_unloaded(PKLDR_DATA_TABLE_ENTRY entry)
 	slot = &MmUnloadedDrivers[MmLastUnloadedDriver % MI_UNLOADED_DRIVERS];
 	if (slot->Name.Buffer != NULL)
 		ExFreePoolWithTag(slot->Name.Buffer, 0);
-	slot->Name = entry->BaseDllName; /* the string changes owner */
+	remember_name(&slot->Name, entry);
 	slot->StartAddress = entry->DllBase;
 	slot->EndAddress = (PUCHAR)entry->DllBase + entry->SizeOfImage;
 	slot->CurrentTime.QuadPart = (LONGLONG)(PsBootTime + KiQueryInterruptTime());
@@ -254,6 +295,8 @@ VOID MmUnloadSystemImage(PKLDR_DATA_TABLE_ENTRY Entry)
 	KeLowerIrql(irql);
 	remember_unloaded(Entry);
 	unmap_range(va, pages);
+	if (is_boot_module(Entry))
+		return;
 	MmReleaseSystemVa(va, pages);
 	ExFreePoolWithTag(Entry->FullDllName.Buffer, 0);
 	ExFreePoolWithTag(Entry, TAG_LOADER);

@@ -112,6 +112,65 @@ static ULONG_PTR NtWriteDevice(ULONG_PTR Name, ULONG_PTR Buffer, ULONG_PTR Lengt
 	return (ULONG_PTR)(LONG_PTR)status;
 }
 
+/* Arguments the caller left on its stack, from the fifth on. */
+static NTSTATUS stack_arguments(ULONG_PTR *to, ULONG count)
+{
+	ULONG64 at = TRAP_STACK_ARGUMENTS(KeGetCurrentThread()->TrapFrame);
+
+	return MmCopyFromUser(to, at, count * sizeof(*to));
+}
+
+static ULONG_PTR NtOpenFile(ULONG_PTR File, ULONG_PTR DesiredAccess, ULONG_PTR ObjectAttributes,
+			    ULONG_PTR IoStatus)
+{
+	IO_STATUS_BLOCK io = { 0 };
+	OBJECT_ATTRIBUTES attributes;
+	UNICODE_STRING name;
+	HANDLE handle = NULL;
+	WCHAR text[64];
+	NTSTATUS status = MmCopyFromUser(&attributes, ObjectAttributes, sizeof(attributes));
+
+	if (NT_SUCCESS(status))
+		status = capture_string((ULONG_PTR)attributes.ObjectName, &name, text,
+					sizeof(text));
+	if (NT_SUCCESS(status))
+		status = IoOpenFile(&name, &handle);
+	if (!NT_SUCCESS(status))
+		return (ULONG_PTR)(LONG_PTR)status;
+	io.Status = status;
+	io.Information = 1; /* FILE_OPENED */
+	status = copy_to_user(File, &handle, sizeof(handle));
+	if (NT_SUCCESS(status))
+		status = copy_to_user(IoStatus, &io, sizeof(io));
+	if (!NT_SUCCESS(status))
+		IoCloseFile(handle);
+	return (ULONG_PTR)(LONG_PTR)status;
+}
+
+/* Events and APCs are not for it: every request is done when the service returns. */
+static ULONG_PTR NtDeviceIoControlFile(ULONG_PTR File, ULONG_PTR Event, ULONG_PTR ApcRoutine,
+				       ULONG_PTR ApcContext)
+{
+	/* IoStatusBlock, IoControlCode, InputBuffer, its length, OutputBuffer, its length */
+	ULONG_PTR more[6];
+	IO_STATUS_BLOCK io = { 0 };
+	NTSTATUS status = stack_arguments(more, RTL_NUMBER_OF(more)), copied;
+
+	if (NT_SUCCESS(status) && (Event != 0 || ApcRoutine != 0))
+		status = STATUS_INVALID_PARAMETER;
+	if (!NT_SUCCESS(status))
+		return (ULONG_PTR)(LONG_PTR)status;
+	status = IoControlFile((HANDLE)File, (ULONG)more[1], (PVOID)more[2], (ULONG)more[3],
+			       (PVOID)more[4], (ULONG)more[5], &io);
+	copied = copy_to_user(more[0], &io, sizeof(io));
+	return (ULONG_PTR)(LONG_PTR)(NT_SUCCESS(copied) ? status : copied);
+}
+
+static ULONG_PTR NtClose(ULONG_PTR Handle, ULONG_PTR A2, ULONG_PTR A3, ULONG_PTR A4)
+{
+	return (ULONG_PTR)(LONG_PTR)IoCloseFile((HANDLE)Handle);
+}
+
 static SERVICE *const KiServiceTable[SERVICE_COUNT] = {
 	[SERVICE_YIELD_EXECUTION] = NtYieldExecution,
 	[SERVICE_DELAY_EXECUTION] = NtDelayExecution,
@@ -121,6 +180,9 @@ static SERVICE *const KiServiceTable[SERVICE_COUNT] = {
 	[SERVICE_PROCESSOR_NUMBER] = NtGetCurrentProcessorNumber,
 	[SERVICE_QUERY_DEMO_COMMAND] = NtQueryDemoCommand,
 	[SERVICE_WRITE_DEVICE] = NtWriteDevice,
+	[SERVICE_OPEN_FILE] = NtOpenFile,
+	[SERVICE_DEVICE_IO_CONTROL] = NtDeviceIoControlFile,
+	[SERVICE_CLOSE] = NtClose,
 };
 
 /** From the system call's entry, interrupts on. The result becomes the user's rax or eax. */

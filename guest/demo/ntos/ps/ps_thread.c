@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads from creation to the reaper. */
 #include "guest/demo/ntos/inc/ki.h"
+#include "guest/demo/ntos/inc/ntio.h"
 #include "guest/demo/ntos/inc/ntmm.h"
+#include "guest/demo/ntos/inc/ob.h"
 #include "guest/demo/ntos/inc/psp.h"
 
 #define TAG_THREAD POOL_TAG('T', 'h', 'r', 'e')
+
+enum { SYSTEM_THREAD_PRIORITY = 8 };
 
 static LIST_ENTRY PspReaperList = { &PspReaperList, &PspReaperList };
 static KEVENT PspReaperEvent = {
@@ -13,11 +17,22 @@ static KEVENT PspReaperEvent = {
 			    &PspReaperEvent.Header.WaitListHead } },
 };
 
+/* The last reference is gone: of a thread that ended, whose stack the reaper has freed, or of one
+ * that never ran. */
+static VOID delete_thread(PVOID Object)
+{
+	PETHREAD thread = Object;
+
+	if (thread->Tcb.StateSaveArea != NULL)
+		ExFreePoolWithTag(thread->Tcb.StateSaveArea, TAG_THREAD);
+	ObFreeObject(thread);
+}
+
 /** A thread that is not ready yet. StartRoutine NULL: it begins in user mode. */
 PETHREAD PspCreateThread(PEPROCESS Process, PKSTART_ROUTINE StartRoutine, PVOID StartContext,
 			 CHAR Priority)
 {
-	PETHREAD thread = ExAllocatePoolWithTag(NonPagedPool, sizeof(*thread), TAG_THREAD);
+	PETHREAD thread = ObAllocateObject(sizeof(*thread), delete_thread);
 	KIRQL irql;
 
 	if (thread == NULL)
@@ -28,7 +43,7 @@ PETHREAD PspCreateThread(PEPROCESS Process, PKSTART_ROUTINE StartRoutine, PVOID 
 								  sizeof(XSAVE_FORMAT), TAG_THREAD);
 	if (thread->Tcb.StackAllocation == NULL ||
 	    (StartRoutine == NULL && thread->Tcb.StateSaveArea == NULL)) {
-		ExFreePoolWithTag(thread, TAG_THREAD);
+		ObfDereferenceObject(thread);
 		return NULL;
 	}
 	if (thread->Tcb.StateSaveArea != NULL) {
@@ -55,21 +70,64 @@ PETHREAD PspCreateThread(PEPROCESS Process, PKSTART_ROUTINE StartRoutine, PVOID 
 	return thread;
 }
 
-NTSTATUS PsCreateSystemThread(PKSTART_ROUTINE StartRoutine, PVOID StartContext, CHAR Priority,
-			      PETHREAD *Thread)
+static VOID make_ready(PETHREAD thread)
+{
+	KIRQL irql = KiLockDispatcher();
+
+	KiReadyThread(&thread->Tcb);
+	KiUnlockDispatcher(irql);
+}
+
+NTSTATUS PspStartSystemThread(PKSTART_ROUTINE StartRoutine, PVOID StartContext, CHAR Priority)
 {
 	PETHREAD thread = PspCreateThread(PsInitialSystemProcess, StartRoutine, StartContext,
 					  Priority);
-	KIRQL irql;
 
 	if (thread == NULL)
 		return STATUS_INSUFFICIENT_RESOURCES;
-	if (Thread != NULL)
-		*Thread = thread;
-	irql = KiLockDispatcher();
-	KiReadyThread(&thread->Tcb);
-	KiUnlockDispatcher(irql);
+	make_ready(thread);
 	return STATUS_SUCCESS;
+}
+
+NTSTATUS PsCreateSystemThread(PHANDLE ThreadHandle, ULONG DesiredAccess, PVOID ObjectAttributes,
+			      HANDLE ProcessHandle, PCLIENT_ID ClientId,
+			      PKSTART_ROUTINE StartRoutine, PVOID StartContext)
+{
+	PETHREAD thread;
+	NTSTATUS status;
+
+	if (ProcessHandle != NULL) /* there are no handles of processes */
+		return STATUS_INVALID_HANDLE;
+	thread = PspCreateThread(PsInitialSystemProcess, StartRoutine, StartContext,
+				 SYSTEM_THREAD_PRIORITY);
+	if (thread == NULL)
+		return STATUS_INSUFFICIENT_RESOURCES;
+	status = ObInsertObject(thread, ThreadHandle);
+	if (!NT_SUCCESS(status)) {
+		KIRQL irql = KiLockDispatcher();
+
+		RemoveEntryList(&thread->Tcb.ThreadListEntry);
+		RemoveEntryList(&thread->ThreadListEntry);
+		PsInitialSystemProcess->ActiveThreads--;
+		KiUnlockDispatcher(irql);
+		MmDeleteKernelStack(thread->Tcb.StackAllocation);
+		ObfDereferenceObject(thread);
+		return status;
+	}
+	if (ClientId != NULL)
+		*ClientId = thread->Cid;
+	make_ready(thread);
+	return STATUS_SUCCESS;
+}
+
+HANDLE PsGetCurrentProcessId(VOID)
+{
+	return PsGetCurrentThread()->Cid.UniqueProcess;
+}
+
+HANDLE PsGetCurrentThreadId(VOID)
+{
+	return PsGetCurrentThread()->Cid.UniqueThread;
 }
 
 NORETURN VOID PspThreadStartup(PKSTART_ROUTINE StartRoutine, PVOID StartContext)
@@ -95,6 +153,8 @@ NORETURN VOID PspExitThread(NTSTATUS ExitStatus)
 	PETHREAD thread = PsGetCurrentThread();
 	PEPROCESS process = (PEPROCESS)thread->Tcb.Process;
 
+	if (process != PsInitialSystemProcess && process->ActiveThreads == 1)
+		IoCloseAllFiles();
 	KiLockDispatcher();
 	thread->ExitStatus = ExitStatus;
 	thread->ExitTime.QuadPart = (LONGLONG)(PsBootTime + KiQueryInterruptTime());
@@ -114,7 +174,7 @@ NORETURN VOID PspExitThread(NTSTATUS ExitStatus)
 	__builtin_unreachable();
 }
 
-NORETURN VOID PsTerminateSystemThread(NTSTATUS ExitStatus)
+NORETURN NTSTATUS PsTerminateSystemThread(NTSTATUS ExitStatus)
 {
 	PspExitThread(ExitStatus);
 }
@@ -141,9 +201,7 @@ VOID PspReaperThread(PVOID Context)
 			PEPROCESS process = (PEPROCESS)thread->Tcb.Process;
 
 			MmDeleteKernelStack(thread->Tcb.StackAllocation);
-			if (thread->Tcb.StateSaveArea != NULL)
-				ExFreePoolWithTag(thread->Tcb.StateSaveArea, TAG_THREAD);
-			ExFreePoolWithTag(thread, TAG_THREAD);
+			ObfDereferenceObject(thread); /* who has a handle sees that it ended */
 			if (process->ActiveThreads == 0 && process != PsInitialSystemProcess)
 				PspDeleteProcess(process);
 		}

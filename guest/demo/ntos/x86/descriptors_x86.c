@@ -30,6 +30,8 @@ KI_ENTRY KiTrap00, KiTrap01, KiTrap02, KiTrap03, KiTrap04, KiTrap05, KiTrap06, K
 	KiTrap09, KiTrap0A, KiTrap0B, KiTrap0C, KiTrap0D, KiTrap0E, KiTrap10, KiTrap11, KiTrap12,
 	KiTrap13, KiRaiseSecurityCheckFailure, KiRaiseAssertion, KiDebugService, KiDpcInterrupt,
 	KiClockInterrupt, KiIpiInterrupt, KiSpuriousInterrupt, KiWakeInterrupt,
+	KiDeviceInterrupt0, KiDeviceInterrupt1, KiDeviceInterrupt2,
+	KiDeviceInterrupt3,
 	KiUnexpectedInterrupt, KiFastCallEntry;
 
 static const struct {
@@ -57,6 +59,10 @@ static const struct {
 	{ 0x2C, 3, KiRaiseAssertion },
 	{ 0x2D, 3, KiDebugService },
 	{ KI_VECTOR_DISPATCH, 0, KiDpcInterrupt },
+	{ KI_DEVICE_VECTOR + 0, 0, KiDeviceInterrupt0 },
+	{ KI_DEVICE_VECTOR + 1, 0, KiDeviceInterrupt1 },
+	{ KI_DEVICE_VECTOR + 2, 0, KiDeviceInterrupt2 },
+	{ KI_DEVICE_VECTOR + 3, 0, KiDeviceInterrupt3 },
 	{ KI_VECTOR_CLOCK, 0, KiClockInterrupt },
 	{ KI_VECTOR_SPURIOUS, 0, KiSpuriousInterrupt },
 	{ KI_VECTOR_IPI, 0, KiIpiInterrupt },

@@ -201,29 +201,12 @@ ASSERT_OFFSET(KPCR, Number, 0x51);
 ASSERT_OFFSET(KPCR, PrcbData, 0x120);
 
 /* For the accessors of ntke.h. */
-#define KPCR_SELF           "%%fs:0x1C"
-#define KPCR_CURRENT_PRCB   "%%fs:0x20"
-#define KPCR_CURRENT_THREAD "%%fs:0x124"
-#define KPCR_BLOCK          PrcbData
-#define KPROCESS_ROOT       DirectoryTableBase[0]
+#define KPCR_SELF         "%%fs:0x1C"
+#define KPCR_CURRENT_PRCB "%%fs:0x20"
+#define KPCR_BLOCK        PrcbData
+#define KPROCESS_ROOT     DirectoryTableBase[0]
 
 #define KiInitialPCR (*(PKPCR)0xFFDFF000) /* KSEG_BOOT_PCR, as on every early NT */
-
-/* --- IRQL: KPCR.Irql, and the APIC's task priority, both set by the HAL as on every NT x86 ---- */
-#ifdef KD_GUEST_HAL
-#define HALAPI
-#else
-#define HALAPI DLLIMPORT
-#endif
-HALAPI KIRQL FASTCALL KfRaiseIrql(KIRQL NewIrql);
-HALAPI VOID FASTCALL KfLowerIrql(KIRQL NewIrql);
-HALAPI KIRQL KeGetCurrentIrql(VOID);
-#undef HALAPI
-
-static inline VOID KeLowerIrql(KIRQL irql)
-{
-	KfLowerIrql(irql);
-}
 
 /** Up or down, without a word about what it was. */
 static inline VOID KiSetIrql(KIRQL irql)

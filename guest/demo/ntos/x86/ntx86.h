@@ -167,15 +167,17 @@ ASSERT_OFFSET(KTRAP_FRAME, HardwareEsp, 0x74);
 typedef struct _KEXCEPTION_FRAME KEXCEPTION_FRAME, *PKEXCEPTION_FRAME;
 
 /* What the neutral part of the kernel says for both processors. */
-#define CONTEXT_PC(context) ((context)->Eip)
-#define TRAP_PC(frame)      ((frame)->Eip)
-#define TRAP_ERROR(frame)   ((frame)->ErrCode)
-#define TRAP_SERVICE(frame) ((frame)->Eax)
-#define NT_MACHINE_NAME     "x86"
-#define NT_MAJOR_VERSION    5
-#define NT_MINOR_VERSION    2
-#define NT_BUILD            3790
-#define NT_BUILD_LAB        "3790.1.x86fre.openkd_demo.000000-0000"
+#define CONTEXT_PC(context)         ((context)->Eip)
+#define TRAP_PC(frame)              ((frame)->Eip)
+#define TRAP_ERROR(frame)           ((frame)->ErrCode)
+#define TRAP_SERVICE(frame)         ((frame)->Eax)
+/* of a system call: where its fifth argument is, behind two return addresses and four others */
+#define TRAP_STACK_ARGUMENTS(frame) ((frame)->HardwareEsp + 8 + 16)
+#define NT_MACHINE_NAME             "x86"
+#define NT_MAJOR_VERSION            5
+#define NT_MINOR_VERSION            2
+#define NT_BUILD                    3790
+#define NT_BUILD_LAB                "3790.1.x86fre.openkd_demo.000000-0000"
 
 /* Registers to come back with when an exception hits ExTryCall's routine; offsets in ksx86.h. */
 typedef struct _KTRY_FRAME {

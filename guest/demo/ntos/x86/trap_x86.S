@@ -53,6 +53,10 @@ FUNCTION \name
 INTERRUPT _KiDpcInterrupt@0, 0
 INTERRUPT _KiClockInterrupt@0, 1
 INTERRUPT _KiIpiInterrupt@0, 2
+INTERRUPT _KiDeviceInterrupt0@0, 3
+INTERRUPT _KiDeviceInterrupt1@0, 4
+INTERRUPT _KiDeviceInterrupt2@0, 5
+INTERRUPT _KiDeviceInterrupt3@0, 6
 
 /* The APIC's spurious vector wants no end of interrupt and no routine. */
 FUNCTION _KiSpuriousInterrupt@0

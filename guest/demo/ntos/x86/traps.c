@@ -158,6 +158,26 @@ NORETURN VOID KiTaskTrap(ULONG Code, PKTSS Tss)
 
 /* --- interrupts ------------------------------------------------------------------------------- */
 
+static VOID device0(PKTRAP_FRAME tf)
+{
+	KiDeviceInterruptNotify(tf, 0);
+}
+
+static VOID device1(PKTRAP_FRAME tf)
+{
+	KiDeviceInterruptNotify(tf, 1);
+}
+
+static VOID device2(PKTRAP_FRAME tf)
+{
+	KiDeviceInterruptNotify(tf, 2);
+}
+
+static VOID device3(PKTRAP_FRAME tf)
+{
+	KiDeviceInterruptNotify(tf, 3);
+}
+
 static const struct {
 	KIRQL Irql;
 	VOID (*Routine)(PKTRAP_FRAME);
@@ -165,6 +185,10 @@ static const struct {
 	{ DISPATCH_LEVEL, KiDispatchInterrupt },
 	{ CLOCK_LEVEL, KeClockInterruptNotify },
 	{ IPI_LEVEL, KiIpiServiceRoutine },
+	{ KI_DEVICE_IRQL, device0 },
+	{ KI_DEVICE_IRQL, device1 },
+	{ KI_DEVICE_IRQL, device2 },
+	{ KI_DEVICE_IRQL, device3 },
 };
 
 VOID KiInterruptHandler(ULONG Number, PKTRAP_FRAME TrapFrame)

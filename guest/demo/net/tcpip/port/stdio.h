@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT */
+/* lwIP includes it; nothing of it is used here. */
