@@ -214,7 +214,10 @@ enum kd_status payload_remove(struct payload *p, size_t offset, size_t size, str
 
 	if (s != KD_OK)
 		return s;
-	size = APP_MIN(size, p->size - offset);
+	if (size > p->size - offset)
+		return app_error(err, KD_E_INVALID,
+				 "0x%zx bytes can't be removed: 0x%zx are behind 0x%zx", size,
+				 p->size - offset, offset);
 	if (size)
 		memmove(p->bytes + offset, p->bytes + offset + size, p->size - offset - size);
 	p->size -= size;

@@ -6,7 +6,9 @@
  * are through with goes on at once.
  *
  * Whatever a mutator does, traffic is not held up for longer than its time limit: one that is late,
- * fails or ends is told about and the payload goes on as it was.
+ * fails or ends is told about and the payload goes on as it was. What a Python function prints (its
+ * last lines) and a program writes to standard error (the last line) comes as
+ * KD_TRAFFIC_EVENT_NOTICE.
  */
 #ifndef OPENKD_MUTATOR_H
 #define OPENKD_MUTATOR_H

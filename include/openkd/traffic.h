@@ -278,7 +278,8 @@ struct kd_stream_options {
  * Write all that is shown from now on to a file, a FIFO or a pipe: what really flows as packets
  * with headers of our making, what was held or dropped as a second interface. docs/traffic.md.
  *
- * @return KD_OK; KD_E_FULL: 16 already; KD_E_TIMEOUT: nobody reads the FIFO; errors of files.
+ * @return KD_OK; KD_E_FULL: 16 already; KD_E_EXISTS: another stream writes there; KD_E_TIMEOUT:
+ * nobody reads the FIFO; errors of files.
  */
 enum kd_status kd_traffic_add_stream(struct kd_traffic *t, const struct kd_stream_options *options,
 				     unsigned *id_ret, struct kd_error *err);

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Runs a user's mutator: python3 -c THIS FILE.PY. Frames on standard input and output, each a header in
 # JSON behind its length (four bytes, little-endian), then as many bytes as header["size"] says. What the
-# user prints goes to standard error.
+# user prints goes along with the next answer, as header["said"]; what programs print that the user starts,
+# to standard error.
+import collections
+import io
 import json
 import os
 import random
@@ -14,6 +17,35 @@ sink = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
 os.dup2(2, 1)
 os.close(0)
 DROP, RESET = object(), object()
+
+
+class Said(io.RawIOBase):
+    """Standard output: its last lines, until somebody takes them."""
+    LINES, WIDTH = 8, 120
+
+    def __init__(self):
+        self.lines, self.count, self.rest = collections.deque(maxlen=self.LINES), 0, b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        *lines, rest = (self.rest + bytes(data)).split(b"\n")
+        self.rest = rest[:self.WIDTH]
+        self.lines.extend(line[:self.WIDTH] for line in lines)
+        self.count += len(lines)
+        return len(data)
+
+    def take(self):
+        if self.rest:
+            self.write(b"\n")
+        left_out = self.count - len(self.lines)
+        lines = (line.decode(errors="replace") for line in self.lines)
+        taken = ["(%d lines more)" % left_out] if left_out else []
+        taken += ["".join(c if c.isprintable() else "." for c in line) for line in lines]
+        self.lines.clear()
+        self.count = 0
+        return taken
 
 
 class Item:
@@ -29,7 +61,8 @@ class Item:
 
 
 def answer(verdict, data=b"", **more):
-    header = json.dumps(dict(more, verdict=verdict, size=len(data))).encode()
+    lines = said.take() if verdict != "ready" else []
+    header = json.dumps(dict(more, verdict=verdict, size=len(data), said=lines)).encode()
     sink.write(struct.pack("<I", len(header)) + header + data)
     sink.flush()
 
@@ -43,6 +76,8 @@ def complain():
 
 
 path = sys.argv[1]
+said = Said()
+sys.stdout = io.TextIOWrapper(said, encoding="utf-8", errors="replace", write_through=True)
 try:
     names = {"__name__": "mutator", "__file__": path, "DROP": DROP, "RESET": RESET}
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))

@@ -23,6 +23,7 @@ struct kd__job {
 	uint64_t seed;           /* of this payload */
 	uint64_t deadline;
 	char text[160];
+	char said[1200]; /* lines that it printed meanwhile; "": none */
 };
 
 struct kd__mutator_ops {

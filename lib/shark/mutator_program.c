@@ -116,6 +116,8 @@ static enum kd__outcome run(void *state, struct kd__job *job)
 		snprintf(job->text, sizeof job->text, "%s",
 			 s == KD_E_TOO_BIG ? "its output is larger than a payload may be"
 					   : "it can't be talked to");
+	if (outcome != KD__FAILED)
+		snprintf(job->said, sizeof job->said, "%.150s", kd__child_complaint(&child));
 	kd__child_kill(&child);
 	free(out.data);
 	return outcome;

@@ -11,7 +11,7 @@
 #include "lib/shark/conversation.h"
 #include "lib/shark/mutator_private.h"
 
-enum { START_MS = 10000, HEADER_MAX = 4096, RESTARTS_MAX = 5 };
+enum { START_MS = 10000, HEADER_MAX = 16384, RESTARTS_MAX = 5 };
 
 static const char host_program[] = {
 #include <mutator_host.inc> /* made from mutator_host.py */
@@ -136,6 +136,21 @@ static enum kd__outcome take_change(struct python *p, struct kd__job *job, size_
 	return KD__CHANGED;
 }
 
+static void take_said(const json_t *lines, struct kd__job *job)
+{
+	size_t used = 0, i;
+	char text[151];
+	json_t *line;
+
+	json_array_foreach(lines, i, line)
+	{
+		clean(json_is_string(line) ? json_string_value(line) : "", text, sizeof text);
+		if (used + strlen(text) + 2 > sizeof job->said)
+			break;
+		used += (size_t)snprintf(job->said + used, sizeof job->said - used, "%s\n", text);
+	}
+}
+
 static enum kd__outcome judge(struct python *p, struct kd__job *job, const json_t *header)
 {
 	const char *verdict = json_string_value(json_object_get(header, "verdict"));
@@ -190,6 +205,7 @@ static enum kd__outcome run(void *state, struct kd__job *job)
 		return s == KD_E_TIMEOUT ? KD__LATE : KD__FAILED;
 	}
 	p->restarts = 0;
+	take_said(json_object_get(header, "said"), job);
 	outcome = judge(p, job, header);
 	json_decref(header);
 	return outcome;

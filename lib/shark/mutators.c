@@ -87,14 +87,29 @@ static bool filter_matches(struct kd_mutators *m, const struct mutator *u,
 	return matches;
 }
 
-static void tell(struct kd_mutators *m, struct mutator *u, const struct kd_traffic_item *item,
-		 const char *text)
+static void notice(struct kd_mutators *m, const struct mutator *u,
+		   const struct kd_traffic_item *item, const char *text)
 {
-	snprintf(u->info.last_error, sizeof u->info.last_error, "%s", text);
 	pthread_mutex_lock(&m->traffic->mutex);
 	kd__traffic_event(m->traffic, KD_TRAFFIC_EVENT_NOTICE, item->flow, item->id,
 			  "mutator %d: %.130s", u->info.id, text);
 	pthread_mutex_unlock(&m->traffic->mutex);
+}
+
+static void tell(struct kd_mutators *m, struct mutator *u, const struct kd_traffic_item *item,
+		 const char *text)
+{
+	snprintf(u->info.last_error, sizeof u->info.last_error, "%s", text);
+	notice(m, u, item, text);
+}
+
+static void pass_on(struct kd_mutators *m, const struct mutator *u,
+		    const struct kd_traffic_item *item, char *said)
+{
+	char *rest = NULL;
+
+	for (char *l = strtok_r(said, "\n", &rest); l; l = strtok_r(NULL, "\n", &rest))
+		notice(m, u, item, l);
 }
 
 static bool wants(struct kd_mutators *m, struct mutator *u, const struct kd_traffic_item *item,
@@ -219,6 +234,7 @@ static enum kd_hook_answer ask(struct kd_mutators *m, struct mutator *u,
 		return KD_HOOK_LEAVE;
 	kd_copy(before, item->bytes, item->n_bytes);
 	outcome = run(u, item, flow, entry.seed, &job);
+	pass_on(m, u, item, job.said);
 	book(m, u, item, outcome, &job);
 	if (outcome == KD__UNCHANGED || outcome == KD__FAILED || outcome == KD__LATE)
 		return KD_HOOK_LEAVE;

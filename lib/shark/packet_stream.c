@@ -2,9 +2,12 @@
 #include "lib/shark/packet_stream.h"
 
 #include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <openkd/session.h>
 
@@ -29,13 +32,42 @@ struct kd__packet_stream {
 	unsigned slot;
 	uint32_t wire, held; /* interfaces */
 	char name[128];
+	char *path; /* NULL: a pipe */
 	/* rotation */
-	char *path;
 	uint64_t rotate_size;
 	unsigned rotate_keep, n_files;
 	struct kd__packet_stream_counters before; /* of files that are complete */
 	uint8_t frame[PKTAP_SIZE + KD_PROBE_HEADERS_MAX + KD_PROBE_BYTES_MAX + TAGS_MAX];
 };
+
+/* --- its file --- */
+
+static bool is_same_node(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	return stat(a, &one) == 0 && stat(b, &other) == 0 && !S_ISCHR(one.st_mode) &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* A file that is written aside is not there yet: its folder and its name are compared, too. */
+bool kd__packet_stream_is_to(const struct kd__packet_stream *s, const char *path)
+{
+	char one[PATH_MAX], other[PATH_MAX];
+	const char *name_one, *name_other;
+
+	if (!s->path)
+		return false;
+	if (is_same_node(s->path, path))
+		return true;
+	name_one = strrchr(s->path, '/');
+	name_other = strrchr(path, '/');
+	if (strcmp(name_one ? name_one + 1 : s->path, name_other ? name_other + 1 : path) != 0)
+		return false;
+	snprintf(one, sizeof one, "%s", s->path);
+	snprintf(other, sizeof other, "%s", path);
+	return is_same_node(dirname(one), dirname(other));
+}
 
 /* --- opening, rotating --- */
 

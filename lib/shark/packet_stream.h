@@ -21,6 +21,9 @@ enum kd_status kd__packet_stream_create(const struct kd_stream_options *options,
 					const char *name, struct kd__packet_stream **ret,
 					struct kd_error *err);
 
+/* Is this the file or FIFO that it was begun with? Under any of its names. */
+bool kd__packet_stream_is_to(const struct kd__packet_stream *s, const char *path);
+
 /*
  * Write an entry. KD_OK also when a slow reader made us leave it out (counted). KD_E_CLOSED,
  * KD_E_IO: the stream has ended.

@@ -147,23 +147,42 @@ void kd__traffic_reset_slot(struct kd_traffic *t, unsigned slot)
 		f->conversation->sequences[slot] = (struct kd__sequence){ 0 };
 }
 
+/* A free place among the streams. Two of them never write to one file. */
+static enum kd_status find_slot(struct kd_traffic *t, const char *path, unsigned *slot_ret,
+				struct kd_error *err)
+{
+	unsigned slot = KD__STREAMS_MAX;
+
+	for (unsigned i = KD__STREAMS_MAX; i-- > 0;) {
+		if (!t->streams[i])
+			slot = i;
+		else if (path && kd__packet_stream_is_to(t->streams[i], path))
+			return kd_error_set(err, KD_E_EXISTS, 0,
+					    "stream %u writes to %.160s already", t->stream_ids[i],
+					    path);
+	}
+	*slot_ret = slot;
+	return slot < KD__STREAMS_MAX
+		       ? KD_OK
+		       : kd_error_set(err, KD_E_FULL, 0, "%d streams are open already",
+				      KD__STREAMS_MAX);
+}
+
 KD_EXPORT enum kd_status kd_traffic_add_stream(struct kd_traffic *t,
 					       const struct kd_stream_options *options,
 					       unsigned *id_ret, struct kd_error *err)
 {
 	struct kd__packet_stream *s = NULL;
 	enum kd_status status;
-	unsigned slot = 0;
+	unsigned slot;
 
 	pthread_mutex_lock(&t->mutex);
-	while (slot < KD__STREAMS_MAX && t->streams[slot])
-		slot++;
+	status = find_slot(t, options->path, &slot, err);
 	pthread_mutex_unlock(&t->mutex);
-	if (slot == KD__STREAMS_MAX) {
+	if (status != KD_OK) {
 		if (!options->path)
 			close(options->fd);
-		return kd_error_set(err, KD_E_FULL, 0, "%d streams are open already",
-				    KD__STREAMS_MAX);
+		return status;
 	}
 	/* opening a FIFO takes until somebody reads it: without the lock */
 	status = kd__packet_stream_create(options, slot, t->name, &s, err);

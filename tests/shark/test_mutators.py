@@ -124,6 +124,34 @@ def test_python(lab):
         m = c.mutator()
         check((m["kind"], m["changed"], m["failed"]) == ("python", 3, 0), m)
 
+        c.good("traffic-events")
+        c.say(f"!mutator remove {m['id']}")
+        talk = c.folder / "talk.py"
+        talk.write_text("print('I begin')\n"
+                        "def mutate(payload, item):\n"
+                        "    print('%d bytes \\x1b[2J' % len(payload), end='')\n"
+                        "    for i in range(3): print('', i)\n")
+        c.say(f"!mutator add {talk} bpf dst port {web.port}")
+        del c.events[:]
+        pages(lab, web, 1)
+        wanted = ["I begin", f"{len(REQUEST)} bytes .[2J 0", " 1", " 2"]
+        wait_for("what it prints", lambda: c.good("status") and said(c) == wanted)
+        talk.write_text("import sys\n"
+                        "def mutate(payload, item):\n"
+                        "    for i in range(100000): sys.stdout.buffer.write(b'\\xff%d\\n' % i)\n")
+        c.say(f"!mutator remove {c.mutator()['id']}")
+        c.say(f"!mutator add {talk} bpf dst port {web.port}")
+        del c.events[:]
+        pages(lab, web, 1)
+        wanted = ["(99992 lines more)"] + [f"\ufffd{i}" for i in range(99992, 100000)]
+        wait_for("the end of what it prints", lambda: c.good("status") and said(c) == wanted)
+
+
+def said(c):
+    """What a mutator printed, as the session tells it."""
+    texts = [e["text"] for e in c.events if e["event"] == "traffic" and e["kind"] == "notice"]
+    return [t.partition(": ")[2] for t in texts if t.startswith("mutator ")]
+
 
 def test_program(lab):
     """A program: its output goes on, its exit status is a verdict"""
@@ -132,6 +160,12 @@ def test_program(lab):
         with mutating(lab, f'!mutator add "sed s/demo/$KD_PROCESS-$KD_DIRECTION/" bpf dst port {web.port}'):
             pages(lab, web, 2)
         check(seen == [REQUEST.replace(b"demo", b"webget.exe-out")] * 2, seen)
+        seen.clear()
+        with mutating(lab, f'!mutator add "echo I see $KD_PROCESS >&2; cat" bpf dst port {web.port}') as c:
+            c.good("traffic-events")
+            pages(lab, web, 1)
+            wait_for("what it says on standard error", lambda: c.good("status") and said(c) == ["I see webget.exe"])
+        check(seen == [REQUEST], seen)
         with mutating(lab, f'!mutator add "exit 3" bpf dst port {web.port}') as c:
             pages(lab, web, 1, done=0)
             check(c.mutator()["dropped"] == 1, c.mutator())
@@ -322,6 +356,7 @@ def test_at_a_stop(lab):
         while len(seen) < 3:
             wait_for("a stop", lambda: state(c) == "stopped")
             item = c.say("!packet")["id"]
+            c.refused(f"!packet {len(REQUEST) - 4:x} -5", "can't be removed")
             check(item not in stopped_for, f"a second stop for {item}, after {stopped_for}")
             stopped_for.append(item)
             c.say("!pass")

@@ -642,7 +642,11 @@ def test_files(lab):
     size = 3_000_000
     got = Received()
     with Session(KD, lab) as s, TcpServer(got.take) as sink, Client(s.socket) as c:
-        run = lambda text: check(c.ask("run", command=text)["ok"], text)
+        def run(text, is_fine=True):
+            result = c.ask("run", command=text)["results"][-1]
+            check(result["ok"] == is_fine, f"{text}: {result}")
+            return result
+
         fifo = s.path / "fifo"
         os.mkfifo(fifo)
         reader = subprocess.Popen(["tshark", "-i", str(fifo), "-w", str(s.path / "fifo.pcapng")],
@@ -651,6 +655,10 @@ def test_files(lab):
         run("!traffic start")
         run(f"!traffic stream {s.path}/r.pcapng 1 2")
         run(f"!traffic stream {fifo}")
+        (s.path / "link").symlink_to(s.path)
+        for place in (s.path / "r.pcapng", s.path / "link/r.pcapng", fifo):
+            error = run(f"!traffic stream {place}", is_fine=False)["error"]["text"]
+            check("already" in error, error)
         good(lab.do(SEND_BULK, address=HOST4, port=sink.port, size=size), 1)
         run(f"!traffic save {s.path}/saved.pcapng")
         run("!traffic stop")
