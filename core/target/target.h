@@ -109,7 +109,7 @@ struct kd_target_ops {
 	/** How many processors can be asked about; at least 1. */
 	uint16_t (*count_processors)(void *user);
 
-	/* --- optional from here on -------------------------------------------------------- */
+	/* --- optional from here on --- */
 
 	/** Address of a structure of a processor, 0: there is none. For control space 0, 1 and 3
 	 * and the Thread field of state changes. */

@@ -112,8 +112,7 @@ ASSERT_OFFSET(NET_BUFFER_LIST_POOL_PARAMETERS, ContextSize, 6);
 ASSERT_OFFSET(NET_BUFFER_LIST_POOL_PARAMETERS, PoolTag, 8);
 ASSERT_OFFSET(NET_BUFFER_LIST_POOL_PARAMETERS, DataSize, 0xC);
 
-/* --- functions, at <= DISPATCH_LEVEL
- * -------------------------------------------------------------- */
+/* --- functions, at <= DISPATCH_LEVEL --- */
 /** Something to hang pools on for who has no adapter. */
 NDISAPI HANDLE NTAPI NdisAllocateGenericObject(struct _DRIVER_OBJECT *DriverObject, ULONG Tag,
 					       USHORT Size);

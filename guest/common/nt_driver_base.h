@@ -51,8 +51,7 @@ typedef VOID(NTAPI *PKSTART_ROUTINE)(PVOID StartContext);
 
 typedef enum _POOL_TYPE { NonPagedPool = 0, NonPagedPoolNx = 512 } POOL_TYPE;
 
-/* --- dispatcher objects --------------------------------------------------------------------------
- */
+/* --- dispatcher objects --- */
 typedef struct _DISPATCHER_HEADER {
 	UCHAR Type;
 	UCHAR Signalling;
@@ -105,8 +104,7 @@ typedef enum _KWAIT_REASON {
 
 typedef volatile ULONG_PTR KSPIN_LOCK, *PKSPIN_LOCK;
 
-/* --- memory descriptor lists
- * ---------------------------------------------------------------------- */
+/* --- memory descriptor lists --- */
 #define MDL_MAPPED_TO_SYSTEM_VA     0x0001
 #define MDL_PAGES_LOCKED            0x0002
 #define MDL_SOURCE_IS_NONPAGED_POOL 0x0004
@@ -136,8 +134,7 @@ ASSERT_OFFSET(MDL, ByteOffset, NT_CPU(0x18, 0x2C));
 typedef enum _MEMORY_CACHING_TYPE { MmNonCached = 0, MmCached = 1 } MEMORY_CACHING_TYPE;
 enum { LowPagePriority = 0, NormalPagePriority = 16, HighPagePriority = 32 };
 
-/* --- drivers, devices, requests
- * ------------------------------------------------------------------- */
+/* --- drivers, devices, requests --- */
 #define IRP_MJ_CREATE           0x00
 #define IRP_MJ_CLOSE            0x02
 #define IRP_MJ_READ             0x03
@@ -298,8 +295,7 @@ static inline PIO_STACK_LOCATION IoGetCurrentIrpStackLocation(PIRP Irp)
 	return Irp->CurrentStackLocation;
 }
 
-/* --- the page every address space shares
- * ----------------------------------------------------------- */
+/* --- the page every address space shares --- */
 #define SHARED_USER_DATA           NT_CPU(0xFFDF0000u, 0xFFFFF78000000000ull)
 #define SHARED_USER_INTERRUPT_TIME 0x08
 #define SHARED_USER_SYSTEM_TIME    0x14
@@ -319,8 +315,7 @@ static inline ULONG64 KiReadSharedTime(ULONG Offset)
 	return (ULONG64)high << 32 | low;
 }
 
-/* --- IRQL
- * ------------------------------------------------------------------------------------------ */
+/* --- IRQL --- */
 #ifdef __i386__
 /* KPCR.Irql and the interrupt controller's task priority are the HAL's business, as on every NT x86
  */
@@ -360,8 +355,7 @@ static inline KIRQL KfRaiseIrql(KIRQL NewIrql)
 }
 #endif
 
-/* --- spin locks
- * ------------------------------------------------------------------------------------- */
+/* --- spin locks --- */
 #ifdef __i386__
 HALAPI KIRQL FASTCALL KfAcquireSpinLock(PKSPIN_LOCK SpinLock);
 HALAPI VOID FASTCALL KfReleaseSpinLock(PKSPIN_LOCK SpinLock, KIRQL NewIrql);
@@ -383,8 +377,7 @@ static inline VOID KeInitializeSpinLock(PKSPIN_LOCK SpinLock)
 	*SpinLock = 0;
 }
 
-/* --- events, waits, time
- * ------------------------------------------------------------------------------ */
+/* --- events, waits, time --- */
 NTOSAPI VOID NTAPI KeInitializeEvent(PKEVENT Event, ULONG Type, BOOLEAN State);
 /** These give back what the state was. */
 NTOSAPI LONG NTAPI KeSetEvent(PKEVENT Event, LONG Increment, BOOLEAN Wait);
@@ -403,8 +396,7 @@ NTOSAPI ULONG NTAPI ExSetTimerResolution(ULONG DesiredTime, BOOLEAN SetResolutio
 HALAPI LARGE_INTEGER NTAPI KeQueryPerformanceCounter(PLARGE_INTEGER Frequency);
 HALAPI VOID NTAPI KeStallExecutionProcessor(ULONG Microseconds);
 
-/* --- threads, objects
- * ---------------------------------------------------------------------------------- */
+/* --- threads, objects --- */
 struct _KTHREAD;
 #ifdef __i386__
 #define KPCR_CURRENT_THREAD "%%fs:0x124"
@@ -437,8 +429,7 @@ NTOSAPI LONG_PTR FASTCALL ObfDereferenceObject(PVOID Object);
 #define ObDereferenceObject(object) ObfDereferenceObject(object)
 NTOSAPI NTSTATUS NTAPI ZwClose(HANDLE Handle);
 
-/* --- memory
- * --------------------------------------------------------------------------------------------- */
+/* --- memory --- */
 NTOSAPI PVOID NTAPI ExAllocatePoolWithTag(POOL_TYPE Type, SIZE_T Size, ULONG Tag);
 NTOSAPI VOID NTAPI ExFreePoolWithTag(PVOID Block, ULONG Tag);
 /** Physically contiguous whole pages below HighestAcceptableAddress; NULL if there are none. */
@@ -463,8 +454,7 @@ static inline PVOID MmGetSystemAddressForMdlSafe(PMDL Mdl, ULONG Priority)
 	return MmMapLockedPagesSpecifyCache(Mdl, KernelMode, MmCached, NULL, FALSE, Priority);
 }
 
-/* --- drivers, devices, requests
- * ------------------------------------------------------------------------- */
+/* --- drivers, devices, requests --- */
 NTOSAPI NTSTATUS IoCreateDevice(PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize,
 				PUNICODE_STRING DeviceName, ULONG DeviceType,
 				ULONG DeviceCharacteristics, BOOLEAN Exclusive,
@@ -476,8 +466,7 @@ NTOSAPI NTSTATUS NTAPI IoCreateSymbolicLink(PUNICODE_STRING SymbolicLinkName,
 					    PUNICODE_STRING DeviceName);
 NTOSAPI NTSTATUS NTAPI IoDeleteSymbolicLink(PUNICODE_STRING SymbolicLinkName);
 
-/* --- the rest
- * --------------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 /** A function of ntoskrnl.exe or hal.dll; NULL if this Windows has none of that name. */
 NTOSAPI PVOID NTAPI MmGetSystemRoutineAddress(PUNICODE_STRING SystemRoutineName);
 NTOSAPI VOID NTAPI RtlInitUnicodeString(PUNICODE_STRING String, const WCHAR *Text);

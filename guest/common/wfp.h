@@ -20,8 +20,7 @@
 #define WFPAPI DLLIMPORT
 #endif
 
-/* --- layers, sublayers, conditions: GUIDs --------------------------------------------------------
- */
+/* --- layers, sublayers, conditions: GUIDs --- */
 extern const GUID FWPM_LAYER_STREAM_V4, FWPM_LAYER_STREAM_V6;
 extern const GUID FWPM_LAYER_DATAGRAM_DATA_V4, FWPM_LAYER_DATAGRAM_DATA_V6;
 extern const GUID FWPM_LAYER_ALE_FLOW_ESTABLISHED_V4, FWPM_LAYER_ALE_FLOW_ESTABLISHED_V6;
@@ -115,8 +114,7 @@ enum {
 	FWPS_FIELD_ALE_FLOW_ESTABLISHED_FLAGS = 15, /* what follows differs with the version */
 };
 
-/* --- values --------------------------------------------------------------------------------------
- */
+/* --- values --- */
 enum { FWP_DIRECTION_OUTBOUND = 0, FWP_DIRECTION_INBOUND = 1 };
 enum {
 	FWP_EMPTY = 0,
@@ -206,8 +204,7 @@ C_ASSERT(sizeof(FWPS_INCOMING_VALUES0) == NT_CPU(0xC, 0x10));
 ASSERT_OFFSET(FWPS_INCOMING_VALUES0, valueCount, 4);
 ASSERT_OFFSET(FWPS_INCOMING_VALUES0, incomingValue, 8);
 
-/* --- metadata ------------------------------------------------------------------------------------
- */
+/* --- metadata --- */
 /* Bits of currentMetadataValues: which of the fields below are there */
 #define FWPS_METADATA_FIELD_DISCARD_REASON                  0x00000001u
 #define FWPS_METADATA_FIELD_FLOW_HANDLE                     0x00000002u
@@ -323,8 +320,7 @@ ASSERT_OFFSET(FWPS_INCOMING_METADATA_VALUES0, redirectRecords, NT_CPU(0xC4, 0xD8
 ASSERT_OFFSET(FWPS_INCOMING_METADATA_VALUES0, subProcessTag, NT_CPU(0xE8, 0x108));
 ASSERT_OFFSET(FWPS_INCOMING_METADATA_VALUES0, reserved1, NT_CPU(0xF0, 0x110));
 
-/* --- actions -------------------------------------------------------------------------------------
- */
+/* --- actions --- */
 #define FWP_ACTION_FLAG_TERMINATING     0x00001000u
 #define FWP_ACTION_FLAG_NON_TERMINATING 0x00002000u
 #define FWP_ACTION_FLAG_CALLOUT         0x00004000u
@@ -397,8 +393,7 @@ ASSERT_OFFSET(FWPS_FILTER2, action, NT_CPU(0x1C, 0x28));
 ASSERT_OFFSET(FWPS_FILTER2, context, NT_CPU(0x28, 0x30));
 ASSERT_OFFSET(FWPS_FILTER2, providerContext, NT_CPU(0x30, 0x38));
 
-/* --- the stream layer ----------------------------------------------------------------------------
- */
+/* --- the stream layer --- */
 #define FWPS_STREAM_FLAG_RECEIVE            0x00000001u
 #define FWPS_STREAM_FLAG_RECEIVE_EXPEDITED  0x00000002u
 #define FWPS_STREAM_FLAG_RECEIVE_DISCONNECT 0x00000004u
@@ -458,8 +453,7 @@ ASSERT_OFFSET(FWPS_STREAM_CALLOUT_IO_PACKET0, countBytesRequired, NT_CPU(8, 0x10
 ASSERT_OFFSET(FWPS_STREAM_CALLOUT_IO_PACKET0, countBytesEnforced, NT_CPU(0xC, 0x18));
 ASSERT_OFFSET(FWPS_STREAM_CALLOUT_IO_PACKET0, streamAction, NT_CPU(0x10, 0x20));
 
-/* --- callouts ------------------------------------------------------------------------------------
- */
+/* --- callouts --- */
 #define FWP_CALLOUT_FLAG_CONDITIONAL_ON_FLOW         0x00000001u
 #define FWP_CALLOUT_FLAG_ALLOW_OFFLOAD               0x00000002u
 #define FWP_CALLOUT_FLAG_ENABLE_COMMIT_ADD_NOTIFY    0x00000004u
@@ -499,8 +493,7 @@ ASSERT_OFFSET(FWPS_CALLOUT2, classifyFn, NT_CPU(0x14, 0x18));
 ASSERT_OFFSET(FWPS_CALLOUT2, notifyFn, NT_CPU(0x18, 0x20));
 ASSERT_OFFSET(FWPS_CALLOUT2, flowDeleteFn, NT_CPU(0x1C, 0x28));
 
-/* --- objects of the management functions ---------------------------------------------------------
- */
+/* --- objects of the management functions --- */
 #define FWPM_SESSION_FLAG_DYNAMIC 0x00000001u
 
 #define FWPM_FILTER_FLAG_PERSISTENT                     0x00000001u
@@ -630,8 +623,7 @@ ASSERT_OFFSET(FWPM_FILTER0, reserved, NT_CPU(0x80, 0xA8));
 ASSERT_OFFSET(FWPM_FILTER0, filterId, NT_CPU(0x88, 0xB0));
 ASSERT_OFFSET(FWPM_FILTER0, effectiveWeight, NT_CPU(0x90, 0xB8));
 
-/* --- injection -----------------------------------------------------------------------------------
- */
+/* --- injection --- */
 #define FWPS_INJECTION_TYPE_STREAM    0x00000001u
 #define FWPS_INJECTION_TYPE_TRANSPORT 0x00000002u
 #define FWPS_INJECTION_TYPE_NETWORK   0x00000004u
@@ -665,8 +657,7 @@ typedef FWPS_TRANSPORT_SEND_PARAMS1 FWPS_TRANSPORT_SEND_PARAMS0;
 typedef VOID(NTAPI *FWPS_INJECT_COMPLETE0)(PVOID context, NET_BUFFER_LIST *netBufferList,
 					   BOOLEAN dispatchLevel);
 
-/* --- status codes --------------------------------------------------------------------------------
- */
+/* --- status codes --- */
 #define STATUS_FWP_CALLOUT_NOT_FOUND     ((NTSTATUS)0xC0220001)
 #define STATUS_FWP_CONDITION_NOT_FOUND   ((NTSTATUS)0xC0220002)
 #define STATUS_FWP_FILTER_NOT_FOUND      ((NTSTATUS)0xC0220003)
@@ -696,8 +687,7 @@ typedef VOID(NTAPI *FWPS_INJECT_COMPLETE0)(PVOID context, NET_BUFFER_LIST *netBu
 #define STATUS_FWP_CANNOT_PEND           ((NTSTATUS)0xC0220103)
 #define STATUS_FWP_DROP_NOICMP           ((NTSTATUS)0xC0220104)
 
-/* --- management, at PASSIVE_LEVEL ----------------------------------------------------------------
- */
+/* --- management, at PASSIVE_LEVEL --- */
 enum {
 	FWPM_SERVICE_STOPPED = 0,
 	FWPM_SERVICE_START_PENDING = 1,
@@ -731,8 +721,7 @@ WFPAPI NTSTATUS NTAPI FwpmBfeStateSubscribeChanges0(PVOID deviceObject,
 						    PVOID context, HANDLE *changeHandle);
 WFPAPI NTSTATUS NTAPI FwpmBfeStateUnsubscribeChanges0(HANDLE changeHandle);
 
-/* --- run time, at <= DISPATCH_LEVEL where nothing else is said
- * ------------------------------------ */
+/* --- run time, at <= DISPATCH_LEVEL where nothing else is said --- */
 /** PASSIVE_LEVEL. Windows 7 on. */
 WFPAPI NTSTATUS NTAPI FwpsCalloutRegister1(PVOID deviceObject, const FWPS_CALLOUT1 *callout,
 					   ULONG *calloutId);

@@ -11,7 +11,7 @@
 /* What the physical window is given for: 512 MB, 64 GB. */
 #define LOADER_RAM_MAX   NT_CPU(0x20000000ull, 0x1000000000ull)
 
-/* --- loader_text.c: the debug console (port 0xE9) ------------------------------------------- */
+/* --- loader_text.c: the debug console (port 0xE9) --- */
 void loader_print(const char *text);
 void loader_print_hex(uint64_t value);
 /** Say why and halt. */
@@ -20,12 +20,12 @@ bool loader_text_starts(const char *text, const char *prefix);
 size_t loader_text_length(const char *text, size_t max);
 void loader_text_copy(char *to, size_t size, const char *from);
 
-/* --- loader_multiboot.c: what the boot program told us -------------------------------------- */
+/* --- loader_multiboot.c: what the boot program told us --- */
 /** Fill memory map, files and command line (at most `size` bytes) of the extension. */
 void loader_multiboot_read(uint32_t info, LOADER_PARAMETER_EXTENSION *ext, char *options,
 			   size_t size);
 
-/* --- loader_memory.c: pages and page tables ------------------------------------------------- */
+/* --- loader_memory.c: pages and page tables --- */
 #define LOADER_MAP_WRITE  0x2ull
 #define LOADER_MAP_LARGE  0x80ull
 #define LOADER_MAP_GLOBAL 0x100ull
@@ -38,7 +38,7 @@ void *loader_pages(uint64_t n_pages);
 /** First byte not allocated. */
 uint64_t loader_memory_mark(void);
 
-/* --- loader_amd64.c, loader_x86.c: what the processor wants ---------------------------------- */
+/* --- loader_amd64.c, loader_x86.c: what the processor wants --- */
 /** Build the kernel's page tables: physical window, shared data page, self map, identity map of the
  * first GB (the kernel drops that). Returns the top-level table's address. */
 uint64_t loader_tables_create(uint64_t ram_end, const char *options);
@@ -50,7 +50,7 @@ static inline void *loader_window(const void *p)
 	return (void *)((uintptr_t)p + (uintptr_t)KSEG_PHYSICAL);
 }
 
-/* --- loader_images.c: PE modules ------------------------------------------------------------ */
+/* --- loader_images.c: PE modules --- */
 /** Load the kernel, all it imports, and every .sys file not marked "demand"; bind them. */
 void loader_images_load(LOADER_PARAMETER_BLOCK *block, const char *options);
 /** Runtime address of the kernel's entry point. */

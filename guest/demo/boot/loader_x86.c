@@ -45,7 +45,7 @@ static void choose_shape(const char *options)
 		loader_efer = EFER_NXE;
 }
 
-/* --- tables ----------------------------------------------------------------------------------- */
+/* --- tables --- */
 
 static uint64_t entry_get(const uint8_t *at)
 {

@@ -50,7 +50,7 @@ static inline PUCHAR HalpWindow(ULONG64 Physical)
 	return (PUCHAR)(ULONG_PTR)(KSEG_PHYSICAL + Physical);
 }
 
-/* --- hal_trampoline_*: the page of real-mode code another processor starts in ---------------- */
+/* --- hal_trampoline_*: the page of real-mode code another processor starts in --- */
 #define HALP_TRAMPOLINE_PHYSICAL 0x1000 /* the usual place on real machines */
 extern const UCHAR HalpTrampolineStart[], HalpTrampolineEnd[]; /* the code to be copied there */
 /** Tell the code in the page where to go. FALSE: PageTable can't be used from real mode. */

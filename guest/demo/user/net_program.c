@@ -7,8 +7,7 @@ UCHAR Buffer[BUFFER_SIZE];
 static ULONG job_id;
 static HANDLE control; /* an open \Device\Afd that is no socket */
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 static NTSTATUS open(PHANDLE file)
 {
@@ -183,8 +182,7 @@ NTSTATUS SocketSendAll(SOCKET *Socket, const VOID *Data, ULONG Length)
 	return status;
 }
 
-/* --- helpers -----------------------------------------------------------------------------------
- */
+/* --- helpers --- */
 
 /* Four bytes a step: x * P + byte, P odd, worked out for four bytes at once. */
 ULONG NetHash(ULONG Hash, const UCHAR *Bytes, ULONG Length)

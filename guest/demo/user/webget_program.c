@@ -45,8 +45,7 @@ static VOID note(NTSTATUS status)
 		JobFailed(status);
 }
 
-/* --- all at once -------------------------------------------------------------------------------
- */
+/* --- all at once --- */
 
 static VOID finish(ULONG i, NTSTATUS status)
 {

@@ -55,8 +55,7 @@ typedef struct _AFD_POLL_ENTRY {
 	USHORT Ready;
 } AFD_POLL_ENTRY;
 
-/* --- jobs: what the programs are to do, see docs/demo-guest.md ---------------------------------
- */
+/* --- jobs: what the programs are to do, see docs/demo-guest.md --- */
 enum {
 	NET_JOBS = 16,
 	NetJobFree = 0,

@@ -39,8 +39,7 @@ static struct {
 
 volatile ULONG64 NetvirtFramesSent, NetvirtFramesReceived, NetvirtFramesLost;
 
-/* --- receive -----------------------------------------------------------------------------------
- */
+/* --- receive --- */
 
 static VOID give_to_card(USHORT descriptor, struct receive_slot *slot)
 {
@@ -108,8 +107,7 @@ static ULONG NetvirtBuffersLeft(PVOID Context)
 	return Net.SpareCount;
 }
 
-/* --- transmit ----------------------------------------------------------------------------------
- */
+/* --- transmit --- */
 
 static PUCHAR NetvirtTransmitBuffer(PVOID Context)
 {
@@ -142,8 +140,7 @@ static VOID NetvirtFlush(PVOID Context)
 	VirtqPublish(&Net.Transmit);
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start --- */
 
 static VOID NetvirtInterrupt(PVOID Context)
 {

@@ -109,8 +109,7 @@ static struct layer *layer_of(USHORT id)
 	return NULL;
 }
 
-/* --- in classify -------------------------------------------------------------------------------
- */
+/* --- in classify --- */
 
 static VOID queue(struct item *item)
 {
@@ -294,8 +293,7 @@ static NTSTATUS NTAPI notify(ULONG type, const GUID *key, FWPS_FILTER2 *filter)
 	return STATUS_SUCCESS;
 }
 
-/* --- the thread --------------------------------------------------------------------------------
- */
+/* --- the thread --- */
 
 static VOID free_item(struct item *item)
 {
@@ -408,8 +406,7 @@ static VOID NTAPI worker(PVOID context)
 	}
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start --- */
 
 INIT_CODE static NTSTATUS add(struct layer *layer)
 {

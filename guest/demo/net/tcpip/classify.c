@@ -53,8 +53,7 @@ static WFP_STREAM_RESULT classify(PNET_SOCKET socket, ULONG flags, NET_BUFFER_LI
 	return result;
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 VOID NetFlowEstablished(PNET_SOCKET Socket)
 {
@@ -114,8 +113,7 @@ BOOLEAN NetFlowHoldsFinish(PNET_SOCKET Socket)
 	return Socket->Flow != NULL && (Socket->Flow->HoldsFinish || Socket->Flow->First != NULL);
 }
 
-/* --- outbound ----------------------------------------------------------------------------------
- */
+/* --- outbound --- */
 
 static VOID append(PNET_FLOW flow, struct injection *injection)
 {
@@ -267,8 +265,7 @@ NTSTATUS NetFlowSend(PNET_SOCKET Socket, const VOID *Data, SIZE_T *Length)
 	return NetTcpWrite(Socket, Data, Length);
 }
 
-/* --- what filters keep of a program's request ---------------------------------------------------
- */
+/* --- what filters keep of a program's request --- */
 
 enum { SLOT_BITS = 32 };
 static ULONG released[MAX_SOCKETS / SLOT_BITS]; /* by slot: its owner is to look again */
@@ -345,8 +342,7 @@ VOID NetFlowFinish(PNET_SOCKET Socket)
 		Socket->Flow->HoldsFinish = TRUE;
 }
 
-/* --- inbound -----------------------------------------------------------------------------------
- */
+/* --- inbound --- */
 
 /* The first Length bytes of Arrived: to the program, or away. */
 static VOID take_arrived(PNET_SOCKET socket, SIZE_T length, BOOLEAN deliver)
@@ -431,8 +427,7 @@ VOID NetFlowReceive(PNET_SOCKET Socket)
 	receive_plain(Socket);
 }
 
-/* --- what the engine calls ---------------------------------------------------------------------
- */
+/* --- what the engine calls --- */
 
 static PNET_SOCKET socket_of(PVOID context)
 {

@@ -31,8 +31,7 @@ static NET_BUFFER buffer;
 static NET_BUFFER_LIST list;
 static struct net_done *done_first, *done_last;
 
-/* --- flows -------------------------------------------------------------------------------------
- */
+/* --- flows --- */
 
 static VOID put_address(PUCHAR to, const ip_addr_t *address)
 {
@@ -91,8 +90,7 @@ VOID NetDescribeFlow(PNET_SOCKET Socket, const ip_addr_t *Remote, USHORT RemoteP
 	Flow->StackContext = (PVOID)(ULONG_PTR)Socket->Id;
 }
 
-/* --- lists out ---------------------------------------------------------------------------------
- */
+/* --- lists out --- */
 
 static VOID set_part(ULONG i, PVOID bytes, ULONG length)
 {
@@ -187,8 +185,7 @@ NET_BUFFER_LIST *NetListOfDatagram(struct pbuf *Data, ULONG HeaderSize)
 	return finish(HeaderSize, Data->tot_len);
 }
 
-/* --- lists in ----------------------------------------------------------------------------------
- */
+/* --- lists in --- */
 
 static VOID enter(PNET_LIST_CURSOR cursor, NET_BUFFER *at)
 {
@@ -284,8 +281,7 @@ BOOLEAN NetChunksOfList(PNET_QUEUE Queue, NET_BUFFER_LIST *List, SIZE_T Length)
 	return TRUE;
 }
 
-/* --- completions -------------------------------------------------------------------------------
- */
+/* --- completions --- */
 
 BOOLEAN NetPrepareCompletion(NET_COMPLETION *Completion)
 {

@@ -32,8 +32,7 @@ static USHORT get_port(const UCHAR *from)
 	return (USHORT)(from[0] << 8 | from[1]);
 }
 
-/* --- flows -------------------------------------------------------------------------------------
- */
+/* --- flows --- */
 
 static VOID delete_flow(PNET_DATAGRAM_FLOW flow)
 {
@@ -96,8 +95,7 @@ static PNET_DATAGRAM_FLOW flow_of(PNET_SOCKET socket, const ip_addr_t *remote, U
 	return flow;
 }
 
-/* --- classification ----------------------------------------------------------------------------
- */
+/* --- classification --- */
 
 static BOOLEAN outbound_passes(PNET_SOCKET socket, PNET_DATAGRAM_FLOW flow, struct pbuf *data)
 {
@@ -148,8 +146,7 @@ BOOLEAN NetDatagramPasses(PNET_SOCKET Socket, BOOLEAN Outbound, const ip_addr_t 
 	return Outbound ? outbound_passes(Socket, flow, Data) : inbound_passes(flow, Data);
 }
 
-/* --- injection ---------------------------------------------------------------------------------
- */
+/* --- injection --- */
 
 static struct pbuf *pbuf_of(NET_BUFFER_LIST *list, ULONG skip, pbuf_layer layer)
 {

@@ -58,8 +58,7 @@ VOID NetDestroySocket(PNET_SOCKET Socket)
 	NetFree(Socket);
 }
 
-/* --- queues ------------------------------------------------------------------------------------
- */
+/* --- queues --- */
 
 PNET_CHUNK NetMakeChunk(struct pbuf *Data)
 {
@@ -168,8 +167,7 @@ VOID NetFreeQueue(PNET_QUEUE Queue)
 		NetFreeChunk(chunk);
 }
 
-/* --- words of lwIP's ---------------------------------------------------------------------------
- */
+/* --- words of lwIP's --- */
 
 NTSTATUS NetStatusOf(signed char LwipError)
 {

@@ -12,8 +12,7 @@ enum {
 static LIST_ENTRY owners = { &owners, &owners };
 static PDEVICE_OBJECT device;
 
-/* --- owners ------------------------------------------------------------------------------------
- */
+/* --- owners --- */
 
 static VOID set_path(PNET_OWNER owner, PCSTR name)
 {
@@ -60,8 +59,7 @@ VOID NetReleaseOwner(PNET_OWNER Owner)
 	NetFree(Owner);
 }
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 static NTSTATUS create(PFILE_OBJECT file, PAFD_REQUEST request)
 {

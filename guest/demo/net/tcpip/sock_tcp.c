@@ -6,8 +6,7 @@
 
 enum { BACKLOG = 200 };
 
-/* --- callbacks ---------------------------------------------------------------------------------
- */
+/* --- callbacks --- */
 
 static err_t on_receive(void *argument, struct tcp_pcb *pcb, struct pbuf *p, err_t error)
 {
@@ -124,8 +123,7 @@ static err_t on_accept(void *argument, struct tcp_pcb *pcb, err_t error)
 	return ERR_OK;
 }
 
-/* --- making connections ------------------------------------------------------------------------
- */
+/* --- making connections --- */
 
 static NTSTATUS need_pcb(PNET_SOCKET socket)
 {
@@ -228,8 +226,7 @@ PNET_SOCKET NetTcpAccept(PNET_OWNER Owner, PAFD_REQUEST Request, NTSTATUS *Statu
 	return socket;
 }
 
-/* --- data --------------------------------------------------------------------------------------
- */
+/* --- data --- */
 
 static NTSTATUS not_connected(PNET_SOCKET socket)
 {
@@ -375,8 +372,7 @@ VOID NetTcpProcessArrived(PNET_SOCKET Socket)
 	NetWakeOwner(Socket->Owner);
 }
 
-/* --- ends --------------------------------------------------------------------------------------
- */
+/* --- ends --- */
 
 /** The FIN goes out behind what was written; of an orphan that is all that was left to do. */
 VOID NetTcpFinish(PNET_SOCKET Socket)

@@ -95,8 +95,7 @@ typedef struct _NET_SOCKET {
 	struct _NET_DATAGRAM_FLOW *DatagramFlows; /* likewise, classify_udp.c */
 } NET_SOCKET, *PNET_SOCKET;
 
-/* --- stack_core.c ------------------------------------------------------------------------------
- */
+/* --- stack_core.c --- */
 KIRQL NetLock(VOID);
 VOID NetUnlock(KIRQL OldIrql);
 /** The rest runs under the lock. */
@@ -107,20 +106,17 @@ VOID NetForgetWake(PNET_OWNER Owner);
 ULONG NetMilliseconds(VOID);
 NTSTATUS NetStartStack(VOID);
 
-/* --- stack_adapter.c ----------------------------------------------------------------------------
- */
+/* --- stack_adapter.c --- */
 NTSTATUS NetAddAdapter(PNET_ADAPTER Adapter);
 VOID NetAdapterPoll(VOID);
 VOID NetAdapterFlush(VOID);
 
-/* --- stack_memory.c -----------------------------------------------------------------------------
- */
+/* --- stack_memory.c --- */
 /** Copy and sum up: the ones' complement sum of the bytes as 16-bit words, not inverted, folded to
  * 32 bits. An odd end counts as if a zero followed. */
 ULONG NetCopyAndSum(PVOID To, const VOID *From, SIZE_T Length);
 
-/* --- sock_*.c -----------------------------------------------------------------------------------
- */
+/* --- sock_*.c --- */
 PNET_SOCKET NetCreateSocket(PNET_OWNER Owner, USHORT Family, UCHAR Protocol);
 PNET_SOCKET NetFindSocket(ULONG Id);
 enum { MAX_SOCKETS = 2048 }; /* a power of two */
@@ -160,8 +156,7 @@ USHORT NetSocketEvents(PNET_SOCKET Socket);
 VOID NetReleaseOwner(PNET_OWNER Owner);
 NTSTATUS NetCreateDevice(PDRIVER_OBJECT DriverObject);
 
-/* --- classify*.c ---------------------------------------------------------------------------------
- */
+/* --- classify*.c --- */
 struct net_done;
 /** What the engine is to be told once the lock is given back. */
 struct net_done *NetTakeCompletions(VOID);
@@ -170,8 +165,7 @@ VOID NetRunCompletions(struct net_done *Done);
 /** Start talking to the engine; PASSIVE_LEVEL. */
 VOID NetStartClassifying(VOID);
 
-/* --- net_jobs.c ---------------------------------------------------------------------------------
- */
+/* --- net_jobs.c --- */
 NTSTATUS NetStartJobs(VOID);
 /** By a program named Program (as started): the job it was started for, or a status. */
 NTSTATUS NetTakeJob(ULONG64 ProcessId, PNET_JOB Job, PULONG Id);

@@ -26,8 +26,7 @@ static struct netif card;
 
 volatile ULONG NetFramesCopied, NetFramesDropped;
 
-/* --- out ---------------------------------------------------------------------------------------
- */
+/* --- out --- */
 
 static ULONG sum_of(const UCHAR *bytes, ULONG length)
 {
@@ -104,8 +103,7 @@ static err_t send_frame(struct netif *netif, struct pbuf *p)
 	return ERR_OK;
 }
 
-/* --- in ----------------------------------------------------------------------------------------
- */
+/* --- in --- */
 
 static void return_frame(struct pbuf *p)
 {
@@ -158,8 +156,7 @@ VOID NetAdapterFlush(VOID)
 		adapter->Flush(adapter->Context);
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start --- */
 
 static err_t initialize(struct netif *netif)
 {

@@ -106,8 +106,7 @@ ULONG NetMilliseconds(VOID)
 	return (ULONG)(__atomic_load_n(&KeInterruptTime, __ATOMIC_RELAXED) / 10000);
 }
 
-/* --- what lwIP asks for ------------------------------------------------------------------------
- */
+/* --- what lwIP asks for --- */
 
 uint32_t sys_now(void);
 uint32_t sys_now(void)
@@ -130,8 +129,7 @@ _Noreturn void NetAssertionFailed(const char *text)
 	KeBugCheckEx(0xE2, (ULONG_PTR)text, 0x1D1F, 0, 0);
 }
 
-/* --- clock and card ----------------------------------------------------------------------------
- */
+/* --- clock and card --- */
 
 static VOID on_timer(PKDPC dpc, PVOID context, PVOID argument1, PVOID argument2)
 {

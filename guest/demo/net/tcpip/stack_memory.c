@@ -86,8 +86,7 @@ void NetFree(void *memory)
 	classes[block->Class].Free = block;
 }
 
-/* --- what lwIP calls of the C library ----------------------------------------------------------
- */
+/* --- what lwIP calls of the C library --- */
 
 size_t strlen(const char *text);
 int strncmp(const char *a, const char *b, size_t n);
@@ -120,8 +119,7 @@ size_t strlen(const char *text)
 	return n;
 }
 
-/* --- copies ------------------------------------------------------------------------------------
- */
+/* --- copies --- */
 
 typedef ULONG_PTR __attribute__((may_alias, aligned(1))) word;
 

@@ -168,8 +168,7 @@ extern LIST_ENTRY WfpFilters;
 extern const WFP_STACK_OPS *WfpStack;
 extern volatile LONG WfpViolations; /* contract violations so far */
 
-/* --- wfp_check.c
- * -------------------------------------------------------------------------------------- */
+/* --- wfp_check.c --- */
 /** Count and print "WFP contract violation: ...". */
 VOID WfpViolation(PCSTR Format, ...) __attribute__((format(__printf__, 1, 2)));
 /** FALSE, and a violation, above Max. */
@@ -189,8 +188,7 @@ static inline BOOLEAN WfpIsSameGuid(const GUID *a, const GUID *b)
 	return __builtin_memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* --- wfp_layers.c, wfp_match.c
- * ------------------------------------------------------------------------------ */
+/* --- wfp_layers.c, wfp_match.c --- */
 const struct wfp_layer *WfpFindLayer(const GUID *Key);
 const struct wfp_layer *WfpLayerOf(enum wfp_layer_kind Kind, USHORT Family);
 /** The index of a condition's field in the values of a layer; FALSE: it has none such. */
@@ -201,8 +199,7 @@ NTSTATUS WfpCopyCondition(struct wfp_condition *To, const struct wfp_layer *Laye
 VOID WfpFreeCondition(struct wfp_condition *Condition);
 BOOLEAN WfpMatches(const struct wfp_filter *Filter, const FWPS_INCOMING_VALUES0 *Values);
 
-/* --- wfp_callouts.c
- * --------------------------------------------------------------------------------------- */
+/* --- wfp_callouts.c --- */
 /** The following: lock held. */
 struct wfp_callout *WfpFindCallout(const GUID *Key);
 struct wfp_callout *WfpFindCalloutById(ULONG Id);
@@ -213,8 +210,7 @@ VOID WfpReleaseCallout(struct wfp_callout *Callout);
 /** PASSIVE_LEVEL, lock not held: tell the callout of a filter about it. */
 NTSTATUS WfpNotify(struct wfp_filter *Filter, ULONG Type);
 
-/* --- wfp_filters.c
- * ------------------------------------------------------------------------------------------ */
+/* --- wfp_filters.c --- */
 /** Lock held: the filters of a layer that match, referenced, heaviest first. Flow NULL: none. */
 ULONG WfpCollect(const struct wfp_subject *Subject, struct wfp_flow *Flow, LONG BelowWeight,
 		 struct wfp_match Matches[WFP_MAX_MATCHES]);
@@ -225,8 +221,7 @@ BOOLEAN WfpAnyFilter(const struct wfp_layer *Layer, struct wfp_flow *Flow);
 LONG WfpSublayerWeightOf(ULONG CalloutId, USHORT LayerId);
 VOID WfpReleaseFilter(struct wfp_filter *Filter);
 
-/* --- wfp_flows.c
- * -------------------------------------------------------------------------------------------- */
+/* --- wfp_flows.c --- */
 /** NULL if there is no such flow (any more); else referenced. */
 struct wfp_flow *WfpReferenceFlow(ULONG64 Id);
 VOID WfpReleaseFlow(struct wfp_flow *Flow);
@@ -238,14 +233,11 @@ struct wfp_context *WfpFindContext(struct wfp_flow *Flow, USHORT LayerId, ULONG 
 /** After a classify that had it: run what was put off. Lock not held. */
 VOID WfpReleaseContext(struct wfp_context *Context);
 
-/* --- wfp_subject.c
- * -------------------------------------------------------------------------------------------- */
+/* --- wfp_subject.c --- */
 VOID WfpDescribe(struct wfp_subject *Subject, enum wfp_layer_kind Kind, const struct wfp_flow *Flow,
 		 ULONG Direction, const WFP_DATAGRAM *Datagram);
 
-/* --- wfp_stream.c
- * -----------------------------------------------------------------------------------------------
- */
+/* --- wfp_stream.c --- */
 /** BelowWeight: only sublayers lighter than this; WFP_ALL_WEIGHTS: the stack indicates. */
 VOID WfpClassifyStreamBelow(struct wfp_flow *Flow, ULONG StreamFlags, NET_BUFFER_LIST *Chain,
 			    SIZE_T Length, LONG BelowWeight, WFP_STREAM_RESULT *Result);

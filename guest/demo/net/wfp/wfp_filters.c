@@ -23,8 +23,7 @@ VOID WfpReleaseFilter(struct wfp_filter *Filter)
 		free_filter(Filter);
 }
 
-/* --- management
- * -------------------------------------------------------------------------------------- */
+/* --- management --- */
 
 static NTSTATUS set_action(struct wfp_filter *filter, const FWPM_ACTION0 *action)
 {
@@ -281,8 +280,7 @@ VOID WfpAbortFilters(VOID)
 	}
 }
 
-/* --- classification, lock held
- * ------------------------------------------------------------------------ */
+/* --- classification, lock held --- */
 
 /* FALSE: its callout does not want to see this flow. */
 static BOOLEAN find_parts(struct wfp_filter *filter, struct wfp_flow *flow, struct wfp_match *match)

@@ -112,8 +112,7 @@ static struct wfp_flow *create_flow(const WFP_FLOW *info)
 	return flow;
 }
 
-/* --- contexts
- * ------------------------------------------------------------------------------------------ */
+/* --- contexts --- */
 
 struct wfp_context *WfpFindContext(struct wfp_flow *Flow, USHORT LayerId, ULONG CalloutId)
 {
@@ -233,8 +232,7 @@ NTSTATUS NTAPI FwpsFlowRemoveContext0(ULONG64 flowId, USHORT layerId, ULONG call
 	return STATUS_SUCCESS;
 }
 
-/* --- the stack's calls
- * ---------------------------------------------------------------------------------- */
+/* --- the stack's calls --- */
 
 /* One after the other; a callout that terminates decides, inspection does not. */
 static BOOLEAN is_blocked(struct wfp_subject *subject, struct wfp_match *matches, ULONG n)

@@ -4,8 +4,7 @@
 
 static LIST_ENTRY WfpHandles = { &WfpHandles, &WfpHandles };
 
-/* --- handles
- * ------------------------------------------------------------------------------------------- */
+/* --- handles --- */
 
 NTSTATUS NTAPI FwpsInjectionHandleCreate0(USHORT addressFamily, ULONG flags,
 					  HANDLE *injectionHandle)
@@ -160,8 +159,7 @@ static VOID NTAPI complete(PVOID Context, NET_BUFFER_LIST *NetBufferList, NTSTAT
 	leave(handle);
 }
 
-/* --- streams
- * --------------------------------------------------------------------------------------------- */
+/* --- streams --- */
 
 struct stream_injection {
 	struct wfp_flow *flow;
@@ -433,8 +431,7 @@ NTSTATUS NTAPI FwpsFlowAbort0(ULONG64 flowId)
 	return status;
 }
 
-/* --- datagrams
- * ------------------------------------------------------------------------------------------- */
+/* --- datagrams --- */
 
 NTSTATUS NTAPI FwpsInjectTransportSendAsync1(HANDLE injectionHandle, HANDLE injectionContext,
 					     ULONG64 endpointHandle, ULONG flags,

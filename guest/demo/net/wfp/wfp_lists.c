@@ -59,9 +59,7 @@ VOID NTAPI FwpsFreeNetBufferList0(NET_BUFFER_LIST *netBufferList)
 	NdisFreeNetBufferList(netBufferList);
 }
 
-/* --- bytes
- * ------------------------------------------------------------------------------------------------
- */
+/* --- bytes --- */
 
 static SIZE_T copy_buffer(PUCHAR to, SIZE_T room, const NET_BUFFER *nb)
 {
@@ -107,9 +105,7 @@ VOID NTAPI FwpsCopyStreamDataToBuffer0(const FWPS_STREAM_DATA0 *calloutStreamDat
 	*bytesCopied = copy_chain(buffer, room, calloutStreamData->netBufferListChain);
 }
 
-/* --- clones
- * -------------------------------------------------------------------------------------------------
- */
+/* --- clones --- */
 
 static VOID free_copy(struct copy *copy)
 {

@@ -2,8 +2,7 @@
 /* Conditions of filters against the values of an indication (traffic facts 2.3). */
 #include "guest/demo/net/wfp/wfp_engine.h"
 
-/* --- copies
- * ------------------------------------------------------------------------------------------ */
+/* --- copies --- */
 
 /* A value whose pointer leads to one of two places in the copy (a range has two) */
 static NTSTATUS copy_simple(struct wfp_condition *to, FWP_VALUE0 *value, const FWP_VALUE0 *from,
@@ -87,8 +86,7 @@ VOID WfpFreeCondition(struct wfp_condition *Condition)
 	Condition->blob.data = NULL;
 }
 
-/* --- comparison
- * ---------------------------------------------------------------------------------------- */
+/* --- comparison --- */
 
 static ULONG64 number_of(const FWP_VALUE0 *value)
 {

@@ -229,8 +229,7 @@ NTSTATUS NTAPI FwpmCalloutDeleteByKey0(HANDLE engineHandle, const GUID *key)
 	return WfpEndChange(session, status);
 }
 
-/* --- changes
- * ---------------------------------------------------------------------------------------- */
+/* --- changes --- */
 
 /* Make true what was wished (doomed: WfpDeleting), or undo it (doomed: WfpAdding). */
 static VOID settle(PLIST_ENTRY list, enum wfp_state doomed)

@@ -12,8 +12,7 @@
 
 #define TAG_TEST 0x74736554u
 
-/* --- wfptest_main.c
- * -------------------------------------------------------------------------------- */
+/* --- wfptest_main.c --- */
 VOID TestCheck(BOOLEAN Good, PCSTR What);
 /** Checks that exactly one violation (or none) was counted since the last call. */
 VOID TestViolates(PCSTR What);
@@ -22,8 +21,7 @@ PVOID TestAllocate(SIZE_T Size); /* zeroed; a test without memory is no test: bu
 VOID TestSleep(ULONG Milliseconds);
 extern PDEVICE_OBJECT TestDevice;
 
-/* --- wfptest_lists.c
- * -------------------------------------------------------------------------------- */
+/* --- wfptest_lists.c --- */
 /** A list over a copy of Bytes, as a driver makes it for injection; or NULL. */
 NET_BUFFER_LIST *TestMakeList(const VOID *Bytes, ULONG Length);
 VOID TestFreeList(NET_BUFFER_LIST *List);
@@ -31,8 +29,7 @@ VOID TestLists(VOID);
 VOID TestOpenPool(VOID);
 VOID TestClosePool(VOID);
 
-/* --- wfptest_stack.c: the stack, played
- * --------------------------------------------------------------- */
+/* --- wfptest_stack.c: the stack, played --- */
 struct test_stack {
 	ULONG injects, continues, aborts, sends, receives, releases;
 	PVOID flow;
@@ -55,8 +52,7 @@ ULONG64 TestFlow(USHORT Family, UCHAR Protocol, USHORT Port);
 /** Indicate Text (NULL: no bytes). */
 WFP_STREAM_RESULT TestStream(ULONG64 Flow, ULONG Flags, PCSTR Text);
 
-/* --- wfptest_callouts.c: the callout drivers
- * ------------------------------------------------------------ */
+/* --- wfptest_callouts.c: the callout drivers --- */
 enum { Heavy, Light, Inspector, TestCallouts };
 
 struct test_callout {
@@ -111,8 +107,7 @@ extern const GUID TestSublayer[2];
 extern GUID TestCalloutKey[TestCallouts + 1];
 VOID TestRegister(ULONG Which, ULONG Flags);
 
-/* --- the tests
- * -------------------------------------------------------------------------------------------- */
+/* --- the tests --- */
 VOID TestKernel(VOID);
 VOID TestService(VOID);
 VOID TestManagement(VOID);

@@ -147,8 +147,7 @@ VOID TestManagement(VOID)
 	test_filters();
 }
 
-/* --- conditions
- * ------------------------------------------------------------------------------------- */
+/* --- conditions --- */
 
 static ULONG range_low = 0x0A000200, range_high = 0x0A0002FF; /* 10.0.2.0/24 */
 static FWP_RANGE0 range = { { .type = FWP_UINT32 }, { .type = FWP_UINT32 } };

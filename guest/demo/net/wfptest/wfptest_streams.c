@@ -5,8 +5,7 @@
 #define SEND    FWPS_STREAM_FLAG_SEND
 #define RECEIVE FWPS_STREAM_FLAG_RECEIVE
 
-/* --- flows
- * ---------------------------------------------------------------------------------------------- */
+/* --- flows --- */
 
 static VOID test_established(ULONG64 flow)
 {
@@ -89,8 +88,7 @@ VOID TestFlows(VOID)
 	TestKeeps("flows break no contract");
 }
 
-/* --- the stream
- * ---------------------------------------------------------------------------------------------- */
+/* --- the stream --- */
 
 static VOID expect(WFP_STREAM_RESULT result, WFP_STREAM_VERDICT action, SIZE_T bytes, PCSTR what)
 {

@@ -26,7 +26,7 @@
 #define KI_FREEZE_MASK     0x0Fu
 /* clang-format on */
 
-/* --- the processor layer: amd64/, x86/ ------------------------------------------------------- */
+/* --- the processor layer: amd64/, x86/ --- */
 /** A zeroed PCR of processor Number; not loaded yet. */
 VOID KiInitializePcr(PKPCR Pcr, ULONG Number);
 /** Load the tables of the processor Pcr belongs to and make Pcr what KeGetPcr gives.
@@ -78,7 +78,7 @@ VOID KiInitializeThreadStack(PKTHREAD Thread, PVOID StartRoutine, PVOID StartCon
 /** Ring 0 stack and TEB of the calling processor: those of the thread it runs next. */
 VOID KiSetThreadMachine(PKTHREAD Thread);
 
-/* --- ke/ ------------------------------------------------------------------------------------ */
+/* --- ke/ --- */
 extern KSPIN_LOCK KiDispatcherLock;
 extern volatile ULONG64 KeInterruptTime; /* 100 ns since boot */
 /** Whole, on x86 too, where the other processor may be writing its second half. */
@@ -126,7 +126,7 @@ VOID KiRestoreProcessorState(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME Exception
 VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID KiIpiWithExceptionFrame(PKTRAP_FRAME TrapFrame);
 
-/* --- ke/dpc.c, ke/device_interrupt.c ---------------------------------------------------------- */
+/* --- ke/dpc.c, ke/device_interrupt.c --- */
 #define KI_DEVICE_VECTOR  0x51 /* the first of them; their IRQL is the vector's class */
 #define KI_DEVICE_VECTORS 4
 #define KI_DEVICE_IRQL    5
@@ -153,7 +153,7 @@ BOOLEAN KeSetTimer(PKTIMER Timer, LARGE_INTEGER DueTime, PKDPC Dpc);
 BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dpc);
 BOOLEAN KeCancelTimer(PKTIMER Timer);
 
-/* --- services for the rest of the kernel and for drivers ------------------------------------- */
+/* --- services for the rest of the kernel and for drivers --- */
 NTSTATUS ExTryCall(NTSTATUS (*Routine)(PVOID), PVOID Context);
 VOID KiSignalObject(PDISPATCHER_HEADER Header); /* dispatcher lock held */
 VOID KeQueryTickCount(PLARGE_INTEGER TickCount);

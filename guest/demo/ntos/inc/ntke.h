@@ -179,7 +179,7 @@ extern PKPRCB KiProcessorBlock[MAXIMUM_PROCESSORS];
 extern UCHAR KeNumberProcessors; /* started ones; KiProcessorBlock[0..n) are valid */
 extern ULONG KeTimeIncrement;    /* 100 ns per clock tick */
 
-/* --- spin locks ----------------------------------------------------------------------------- */
+/* --- spin locks --- */
 static inline VOID KxAcquireSpinLock(PKSPIN_LOCK lock)
 {
 	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) != 0) {

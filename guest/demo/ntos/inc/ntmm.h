@@ -44,7 +44,7 @@ VOID MmInitSystem(PLOADER_PARAMETER_BLOCK LoaderBlock);
 /** After every processor runs and INIT code is done: drop it. */
 VOID MmFreeInitSections(VOID);
 
-/* --- mm_block.c: which pages are RAM --------------------------------------------------------- */
+/* --- mm_block.c: which pages are RAM --- */
 typedef ULONG_PTR PFN_NUMBER;
 
 typedef struct _PHYSICAL_MEMORY_RUN {
@@ -61,7 +61,7 @@ typedef struct _PHYSICAL_MEMORY_DESCRIPTOR {
 extern PPHYSICAL_MEMORY_DESCRIPTOR MmPhysicalMemoryBlock;
 VOID MiDescribeMemory(PLOADER_PARAMETER_EXTENSION Ext);
 
-/* --- mm_phys.c: physical pages -------------------------------------------------------------- */
+/* --- mm_phys.c: physical pages --- */
 VOID MiInitializePages(PLOADER_PARAMETER_EXTENSION Ext);
 /** Contiguous, zeroed; 0 if there are none. Align is in pages, a power of two. */
 ULONG64 MmAllocatePhysical(ULONG64 Pages, ULONG64 Align);
@@ -73,7 +73,7 @@ static inline PVOID MmWindow(ULONG64 Physical)
 	return (PVOID)(ULONG_PTR)(KSEG_PHYSICAL + Physical);
 }
 
-/* --- the processor's paging: amd64/paging_amd64.c, x86/paging_x86.c -------------------------- */
+/* --- the processor's paging: amd64/paging_amd64.c, x86/paging_x86.c --- */
 /* The levels of the tables, [0] the lowest one. */
 typedef struct _MM_PAGING {
 	ULONG Levels;
@@ -101,7 +101,7 @@ VOID MmDeleteAddressSpace(ULONG64 Root);
 /** An address as the processor compares it: FALSE if there is no such one. */
 BOOLEAN MmIsAddress(ULONG64 Va);
 
-/* --- mm_pte.c: page tables; entries are 64 bits wide here, whatever they are in memory -------- */
+/* --- mm_pte.c: page tables; entries are 64 bits wide here, whatever they are in memory --- */
 /** Map one page; makes missing tables. FALSE: out of memory. */
 BOOLEAN MmMapPage(ULONG64 Root, ULONG64 Va, ULONG64 Pa, ULONG64 Flags);
 /** The entry that maps Va (level 1, or large), 0 if none. */
@@ -115,7 +115,7 @@ VOID MiDeleteTables(ULONG64 Root, ULONG Entries);
 extern ULONG64 MmSystemPageTable;
 extern PVOID MmPteBase; /* the self map: every PTE of the current address space */
 
-/* --- mm_sysva.c: system PTEs ---------------------------------------------------------------- */
+/* --- mm_sysva.c: system PTEs --- */
 VOID MiInitializeSystemVa(VOID);
 /** Address space for Pages pages with an unmapped page before them; 0 if there is none. */
 ULONG64 MmReserveSystemVa(ULONG64 Pages);
@@ -125,12 +125,12 @@ VOID MmDeleteKernelStack(PVOID Limit);
 PVOID MmMapIoSpace(ULONG64 Physical, SIZE_T Size, ULONG CacheType);
 VOID MmUnmapIoSpace(PVOID Va, SIZE_T Size);
 
-/* --- mm_pool.c ------------------------------------------------------------------------------ */
+/* --- mm_pool.c --- */
 VOID MiInitializePool(VOID);
 /* What ExAllocatePoolWithTag gives is zeroed here; Windows does not promise that. */
 #define POOL_TAG(a, b, c, d) ((ULONG)(a) | (ULONG)(b) << 8 | (ULONG)(c) << 16 | (ULONG)(d) << 24)
 
-/* --- mm_sysload.c: drivers loaded by the running kernel ------------------------------------- */
+/* --- mm_sysload.c: drivers loaded by the running kernel --- */
 VOID MiInitializeLoadedModuleList(PLOADER_PARAMETER_BLOCK LoaderBlock);
 NTSTATUS MmLoadSystemImage(PCSTR FileName, PKLDR_DATA_TABLE_ENTRY *Entry);
 VOID MmUnloadSystemImage(PKLDR_DATA_TABLE_ENTRY Entry);
@@ -139,7 +139,7 @@ VOID MiFreeInitSections(PKLDR_DATA_TABLE_ENTRY Entry);
 const struct loader_file *MmFindBootFile(PCSTR Name);
 PKLDR_DATA_TABLE_ENTRY MmFindLoadedModule(PCSTR BaseName);
 
-/* --- mm_user.c: programs -------------------------------------------------------------------- */
+/* --- mm_user.c: programs --- */
 struct mm_user_image {
 	CHAR Name[64];
 	ULONG64 Base;

@@ -6,7 +6,7 @@
 
 static LIST_ENTRY KiTimerListHead = { &KiTimerListHead, &KiTimerListHead }; /* by DueTime */
 
-/* --- timers, dispatcher lock held ------------------------------------------------------------ */
+/* --- timers, dispatcher lock held --- */
 
 static VOID insert_timer(PKTIMER timer, ULONG64 due)
 {
@@ -72,7 +72,7 @@ VOID KeInitializeTimer(PKTIMER Timer)
 	InitializeListHead(&Timer->Header.WaitListHead);
 }
 
-/* --- waits ------------------------------------------------------------------------------------ */
+/* --- waits --- */
 
 VOID KiUnwaitThread(PKTHREAD Thread, LONG64 WaitStatus)
 {

@@ -72,8 +72,7 @@ PVOID MmMapLockedPagesSpecifyCache(PMDL Mdl, KPROCESSOR_MODE AccessMode,
 	return Mdl->MappedSystemVa;
 }
 
-/* --- contiguous memory: in the physical window; its length is remembered here -------------------
- */
+/* --- contiguous memory: in the physical window; its length is remembered here --- */
 
 struct contiguous {
 	LIST_ENTRY link;

@@ -6,7 +6,7 @@
 ULONG64 MmSystemPageTable;
 PVOID MmPteBase = (PVOID)(ULONG_PTR)KSEG_SELF_MAP;
 
-/* --- entries: `at` is where one lies in memory ------------------------------------------------ */
+/* --- entries: `at` is where one lies in memory --- */
 
 static ULONG64 get(const UCHAR *at)
 {
@@ -79,7 +79,7 @@ VOID MmSetPte(ULONG64 Root, ULONG64 Va, ULONG64 Pte)
 	}
 }
 
-/* --- mapping ---------------------------------------------------------------------------------- */
+/* --- mapping --- */
 
 BOOLEAN MmMapPage(ULONG64 Root, ULONG64 Va, ULONG64 Pa, ULONG64 Flags)
 {

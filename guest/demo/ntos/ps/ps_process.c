@@ -71,7 +71,7 @@ INIT_FUNCTION VOID PsInitializeSystem(VOID)
 	InsertTailList(&PsActiveProcessHead, &PsInitialSystemProcess->ActiveProcessLinks);
 }
 
-/* --- programs --------------------------------------------------------------------------------- */
+/* --- programs --- */
 
 /* Builds one page of user data whose pointers are user addresses. */
 struct user_page {
@@ -303,7 +303,7 @@ NORETURN VOID PspUserThreadStartup(PVOID Context)
 	KiReturnToUser(&frame);
 }
 
-/* --- ends ------------------------------------------------------------------------------------- */
+/* --- ends --- */
 
 /* Dispatcher lock held. */
 static VOID terminate(PEPROCESS process, NTSTATUS exit_status)

@@ -3,7 +3,7 @@
 #include "guest/demo/ntos/inc/kd.h"
 #include "guest/demo/ntos/inc/ki.h"
 
-/* --- the stack pointer of kernel-mode frames ------------------------------------------------- */
+/* --- the stack pointer of kernel-mode frames --- */
 
 static ULONG KiEspFromTrapFrame(const KTRAP_FRAME *tf)
 {
@@ -35,7 +35,7 @@ static ULONG KiCsFromTrapFrame(const KTRAP_FRAME *tf)
 	return TRAP_IS_USER(tf) || (tf->SegCs & FRAME_EDITED) != 0 ? tf->SegCs : tf->TempSegCs;
 }
 
-/* --- floating point: FXSAVE wants 16 bytes of alignment, CONTEXT gives 4 --------------------- */
+/* --- floating point: FXSAVE wants 16 bytes of alignment, CONTEXT gives 4 --- */
 
 static VOID save_floating(PCONTEXT c)
 {
@@ -56,7 +56,7 @@ static VOID restore_floating(const CONTEXT *c)
 	__asm__ volatile("fxrstor %0" : : "m"(area));
 }
 
-/* --- frames ---------------------------------------------------------------------------------- */
+/* --- frames --- */
 
 VOID KeContextFromKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame,
 			  PCONTEXT Context)
@@ -129,7 +129,7 @@ VOID KeContextToKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame
 		restore_floating(c);
 }
 
-/* --- what the neutral kernel wants to know of frame and CONTEXT ------------------------------- */
+/* --- what the neutral kernel wants to know of frame and CONTEXT --- */
 
 VOID KiNoteFrozenIrql(PKTRAP_FRAME TrapFrame)
 {

@@ -66,7 +66,7 @@ VOID KiSetThreadMachine(PKTHREAD Thread)
 		set_teb(pcr, Thread->Teb);
 }
 
-/* --- user mode -------------------------------------------------------------------------------- */
+/* --- user mode --- */
 
 VOID KiInitializeUserFrame(PKTRAP_FRAME TrapFrame, ULONG64 Start, ULONG64 Stack, ULONG64 Argument1,
 			   ULONG64 Argument2)

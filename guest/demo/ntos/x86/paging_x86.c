@@ -40,7 +40,7 @@ BOOLEAN MmIsAddress(ULONG64 Va)
 	return Va >> 32 == 0 || Va >> 31 == 0x1FFFFFFFF; /* with or without its sign */
 }
 
-/* --- the system's own tables ------------------------------------------------------------------ */
+/* --- the system's own tables --- */
 
 INIT_FUNCTION VOID MiChoosePaging(VOID)
 {
@@ -92,7 +92,7 @@ BOOLEAN MiMapPool(ULONG64 Va, ULONG64 Pa)
 	return TRUE;
 }
 
-/* --- those of processes ----------------------------------------------------------------------- */
+/* --- those of processes --- */
 
 static ULONG64 create_two_levels(VOID)
 {

@@ -28,7 +28,7 @@ NORETURN VOID KiTaskTrap(ULONG Code, PKTSS Tss);
 extern const UCHAR KiFastCallEntry[] __asm__("_KiFastCallEntry@0");
 extern const UCHAR KiFastCallEntry2[] __asm__("_KiFastCallEntry2@0");
 
-/* --- exceptions ------------------------------------------------------------------------------- */
+/* --- exceptions --- */
 
 struct parameters {
 	ULONG Count;
@@ -156,7 +156,7 @@ NORETURN VOID KiTaskTrap(ULONG Code, PKTSS Tss)
 	KeBugCheckEx(Code, Tss->Eip, 0, 0, 0);
 }
 
-/* --- interrupts ------------------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 static VOID device0(PKTRAP_FRAME tf)
 {
