@@ -29,6 +29,7 @@ struct capture {
 	int fifo, signals;
 	pid_t parent;      /* Wireshark; 0: nobody whose end matters */
 	char message[800]; /* why it failed */
+	json_t *before;    /* the filters of a session that was there first; NULL: ours are */
 	bool is_over;
 };
 
@@ -117,14 +118,48 @@ static void put_filters(json_t *o, const struct extcap_options *options)
 		json_object_set_new(o, "intercept", json_string(options->hold));
 }
 
+static const char *const filter_names[] = { "filter", "intercept" };
+enum { FILTERS = sizeof(filter_names) / sizeof(filter_names[0]) };
+
+/* What is there instead of ours, to be put back. `now`: what the session said it has. */
+static void remember_filters(struct capture *c, const json_t *ours, const json_t *now)
+{
+	c->before = json_pack("{s:s}", "op", "traffic-filter");
+	for (size_t i = 0; i < FILTERS; i++) {
+		const char *text = json_string_value(json_object_get(now, filter_names[i]));
+
+		if (json_object_get(ours, filter_names[i]))
+			json_object_set_new(c->before, filter_names[i],
+					    json_string(text ? text : ""));
+	}
+}
+
+/* Those that are still as we set them: somebody else may know better by now. */
+static void put_filters_back(struct capture *c)
+{
+	json_t *ours = json_object(), *now;
+
+	put_filters(ours, c->options);
+	now = ask(c, json_pack("{s:s}", "op", "traffic-status"), -1);
+	for (size_t i = 0; i < FILTERS; i++)
+		if (!json_equal(json_object_get(now, filter_names[i]),
+				json_object_get(ours, filter_names[i])))
+			json_object_del(c->before, filter_names[i]);
+	if (json_object_size(c->before) > 1)
+		json_decref(ask(c, json_incref(c->before), -1));
+	json_decref(now);
+	json_decref(ours);
+}
+
 /* Traffic that somebody looks at already: what was asked for goes, the rest is left alone. */
-static bool adapt(struct capture *c)
+static bool adapt(struct capture *c, const json_t *now)
 {
 	json_t *filter = json_pack("{s:s}", "op", "traffic-filter"), *answer;
 	bool ok = true;
 
 	put_filters(filter, c->options);
 	if (json_object_size(filter) > 1) {
+		remember_filters(c, filter, now);
 		answer = ask(c, filter, -1);
 		ok = answer != NULL;
 		json_decref(answer);
@@ -163,7 +198,7 @@ static bool start(struct capture *c)
 	answer = ask(c, o, -1);
 	if (!answer)
 		return false;
-	ok = !json_is_true(json_object_get(answer, "was_running")) || adapt(c);
+	ok = !json_is_true(json_object_get(answer, "was_running")) || adapt(c, answer);
 	if (ok) {
 		const char *now = json_string_value(json_object_get(answer, "mode"));
 		const char *hold = json_string_value(json_object_get(answer, "intercept"));
@@ -280,6 +315,9 @@ static bool set_up(struct capture *c)
 
 static void tear_down(struct capture *c)
 {
+	if (c->link && c->before)
+		put_filters_back(c);
+	json_decref(c->before);
 	if (c->link)
 		c->link->ops->close(c->link);
 	c->bar.link = NULL;

@@ -11,6 +11,7 @@
 #include "apps/kd/families.h"
 #include "apps/kd/program_path.h"
 #include "apps/kd/traffic.h"
+#include "apps/kd/traffic_ops.h"
 
 static const char *const kind_names[] = { "builtin", "python", "program" };
 static const char *const filter_names[] = { "bpf", "display" };
@@ -94,6 +95,20 @@ static enum kd_status need(struct call *call, struct kd_mutators **ret)
 	return s;
 }
 
+/* Mutators see what is held from now on: told where that is not what one may think. */
+static void tell_what_is_seen(struct call *call)
+{
+	struct kd_traffic_counters n;
+
+	kd_traffic_counters(call->con->traffic.t, &n);
+	if (n.mode != KD_TRAFFIC_INTERCEPT)
+		out_printf(call->out,
+			   "Nothing is held in the mode %s: !traffic intercept begins it\n",
+			   traffic_mode_name(n.mode));
+	else if (n.held_now)
+		out_printf(call->out, "What is held already waits for !pass all\n");
+}
+
 static bool ends_in(const char *text, const char *end)
 {
 	size_t n = strlen(text), k = strlen(end);
@@ -116,8 +131,9 @@ static bool is_unknown(const char *source)
 	       !program_is_in_path(source);
 }
 
-/* NAME=NUMBER; false: it is none of them. */
-static bool take_setting(struct kd_mutator_spec *spec, const char *word)
+/* NAME=NUMBER; KD_E_NOT_FOUND: it is none of them. */
+static enum kd_status take_setting(struct call *call, struct kd_mutator_spec *spec,
+				   const char *word)
 {
 	static const struct {
 		const char *name;
@@ -131,17 +147,18 @@ static bool take_setting(struct kd_mutator_spec *spec, const char *word)
 		if (strncmp(word, settings[i].name, settings[i].size) != 0)
 			continue;
 		v = strtoull(word + settings[i].size, &end, 0);
-		if (*end || end == word + settings[i].size || (i == 1 && v == 0))
-			return false;
+		if (*end || end == word + settings[i].size || (i > 0 && (v == 0 || v > UINT32_MAX)))
+			return call_fail(call, KD_E_SYNTAX, "%s: a number%s is expected", word,
+					 i == 0 ? "" : " from 1 on");
 		if (i == 0)
 			spec->seed = v;
 		else if (i == 1)
 			spec->one_in = (unsigned)v;
 		else
 			spec->timeout_ms = (unsigned)v;
-		return true;
+		return KD_OK;
 	}
-	return false;
+	return KD_E_NOT_FOUND;
 }
 
 /* The rest of the line; quotes around all of it, which no filter has, may be there for the eye. */
@@ -161,24 +178,27 @@ static char *take_filter(struct call *call)
 static enum kd_status take_rest(struct call *call, struct kd_mutator_spec *spec, char **filter)
 {
 	char word[64];
+	enum kd_status s;
 
 	while (!args_at_end(&call->args)) {
-		if (args_take(&call->args, "display")) {
-			spec->filter_kind = KD_MUTATOR_DISPLAY;
+		bool is_display = args_take(&call->args, "display");
+
+		if (is_display || args_take(&call->args, "bpf")) {
+			spec->filter_kind = is_display ? KD_MUTATOR_DISPLAY : KD_MUTATOR_BPF;
 			*filter = take_filter(call);
-			return KD_OK;
-		}
-		if (args_take(&call->args, "bpf")) {
-			*filter = take_filter(call);
-			return KD_OK;
+			return **filter ? KD_OK
+					: call_fail(call, KD_E_SYNTAX, "a filter is missing");
 		}
 		args_word(&call->args, word, sizeof(word));
-		if (!take_setting(spec, word))
+		s = take_setting(call, spec, word);
+		if (s == KD_E_NOT_FOUND)
 			return call_fail(
 				call, KD_E_SYNTAX,
 				"%s: seed=N, one=N, timeout=MS, then bpf FILTER or display "
-				"FILTER are expected",
+				"FILTER are expected (a command with blanks stands in quotes)",
 				word);
+		if (s != KD_OK)
+			return s;
 	}
 	return KD_OK;
 }
@@ -210,9 +230,11 @@ static enum kd_status add(struct call *call)
 	spec.filter = filter;
 	if (s == KD_OK)
 		s = kd_mutator_add(all, &spec, &id, call->err);
-	if (s == KD_OK)
-		out_printf(call->out, "Mutator %d: %s %s\n", id, kind_names[spec.kind], source);
-	return s;
+	if (s != KD_OK)
+		return s;
+	out_printf(call->out, "Mutator %d: %s %s\n", id, kind_names[spec.kind], source);
+	tell_what_is_seen(call);
+	return KD_OK;
 }
 
 /* Without mutators what is held is the user's again. */
@@ -267,13 +289,20 @@ static enum kd_status replay(struct call *call)
 {
 	APP_CLEANUP(app_freep) char *path = args_string(&call->args);
 	struct kd_mutators *all;
+	bool is_off;
 	enum kd_status s = need(call, &all);
 
 	if (s == KD_OK && !path)
 		return call_fail(call, KD_E_SYNTAX, "!mutator replay FILE, or off");
-	return s == KD_OK
-		       ? kd_mutators_replay(all, strcmp(path, "off") == 0 ? NULL : path, call->err)
-		       : s;
+	is_off = path && strcmp(path, "off") == 0;
+	if (s == KD_OK)
+		s = kd_mutators_replay(all, is_off ? NULL : path, call->err);
+	if (s == KD_OK && !is_off) {
+		out_printf(call->out, "Recorded mutations are done again from now on; !mutator "
+				      "tells how far it is\n");
+		tell_what_is_seen(call);
+	}
+	return s;
 }
 
 static enum kd_status run_mutator(struct call *call)

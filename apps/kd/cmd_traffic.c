@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* !traffic !flows !strace !packet !pass !drop !inject !crashflt */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <openkd/error.h>
 #include <openkd/mutator.h>
 
 #include "apps/kd/console.h"
+#include "apps/kd/crash_filter.h"
 #include "apps/kd/dump.h"
 #include "apps/kd/families.h"
 #include "apps/kd/payload.h"
@@ -76,15 +80,20 @@ static enum kd_status traffic_status(struct call *call)
 	place = (struct traffic_place){ t, &ours->filter, &ours->intercept };
 	if (call_object(call))
 		traffic_op_status(&place, call->data);
-	out_printf(call->out, "Mode: %s, through %s%s\n", traffic_mode_name(c.mode),
-		   traffic_channel_text(c.channel),
-		   c.is_alive ? "" : "; the driver is silent (is the target stopped?)");
+	out_printf(call->out, "Mode: %s%s, through %s%s\n", traffic_mode_name(c.mode),
+		   ours->is_closed ? ", closed" : "", traffic_channel_text(c.channel),
+		   c.is_alive              ? ""
+		   : call->con->is_stopped ? "; the target is stopped"
+					   : "; the driver is silent");
 	out_printf(call->out, "Shown: %s\n",
 		   ours->filter && *ours->filter ? ours->filter : "everything");
 	if (c.mode == KD_TRAFFIC_INTERCEPT)
-		out_printf(call->out, "Held: %s\n",
+		out_printf(call->out, "Held: %s%s\n",
 			   ours->intercept && *ours->intercept ? ours->intercept
-							       : "everything that is shown");
+							       : "everything that is shown",
+			   ours->intercept && *ours->intercept && ours->filter && *ours->filter
+				   ? " (of what is shown)"
+				   : "");
 	show_counters(call, &c);
 	show_waits(call, &c);
 	return KD_OK;
@@ -154,6 +163,7 @@ static enum kd_status set_filter(struct call *call, bool is_intercept)
 	struct traffic *ours = &call->con->traffic;
 	struct kd_traffic *t;
 	enum kd_status s = traffic_get(call, &t);
+	struct kd_traffic_counters now;
 	bool is_pending;
 	char *text;
 
@@ -168,11 +178,14 @@ static enum kd_status set_filter(struct call *call, bool is_intercept)
 		return s;
 	}
 	keep_text(is_intercept ? &ours->intercept : &ours->filter, text);
+	kd_traffic_counters(t, &now);
 	out_printf(call->out, "%s: %s%s\n", is_intercept ? "Held" : "Shown",
 		   *text          ? text
 		   : is_intercept ? "everything that is shown"
 				  : "everything",
 		   is_pending ? " (from when the target runs again)" : "");
+	if (!is_intercept && *text && now.mode == KD_TRAFFIC_INTERCEPT)
+		out_printf(call->out, "Nothing else is held, either\n");
 	return KD_OK;
 }
 
@@ -230,6 +243,7 @@ static enum kd_status traffic_stream(struct call *call)
 {
 	APP_CLEANUP(app_freep) char *path = args_string(&call->args);
 	struct kd_stream_options options = KD_STREAM_OPTIONS_INIT;
+	struct stat st;
 	struct kd_traffic *t;
 	uint64_t megabytes = 0, keep = 0;
 	enum kd_status s = traffic_get(call, &t);
@@ -245,6 +259,9 @@ static enum kd_status traffic_stream(struct call *call)
 	options.path = path;
 	options.rotate_size = megabytes << 20;
 	options.rotate_keep = (unsigned)keep;
+	if (s == KD_OK && stat(path, &st) == 0 && S_ISFIFO(st.st_mode))
+		console_note(call->con, "%s is a FIFO: its reader is waited for, 10 s at most",
+			     path);
 	if (s == KD_OK)
 		s = kd_traffic_add_stream(t, &options, &id, call->err);
 	if (s != KD_OK)
@@ -396,9 +413,10 @@ static enum kd_status take_offset(struct call *call, uint64_t *ret)
 	if (!args_word(&call->args, word, sizeof(word)))
 		return call_fail(call, KD_E_SYNTAX, "an offset is missing");
 	s = console_evaluate(call->con, word, &end, ret, call->err);
-	if (s == KD_OK && *end)
-		return call_fail(call, KD_E_SYNTAX, "%s is no offset", word);
-	return s;
+	if (s != KD_OK || *end) /* a name, which only a stopped target has a value for */
+		return call_fail(call, KD_E_SYNTAX, "%s is no offset: hexadecimal numbers are",
+				 word);
+	return KD_OK;
 }
 
 /* OFFSET text, OFFSET +text, OFFSET -SIZE; SIZE. All numbers are hexadecimal. */
@@ -507,6 +525,8 @@ static enum kd_status pass_all(struct call *call)
 	enum kd_status s = traffic_get(call, &t);
 
 	if (s == KD_OK)
+		s = args_done(&call->args);
+	if (s == KD_OK)
 		s = kd_traffic_held(t, &ids, &n, call->err);
 	for (size_t i = 0; i < n && s == KD_OK; i++) {
 		s = kd_traffic_decide(t, ids[i], KD_VERDICT_PASS, "user", call->err);
@@ -574,11 +594,13 @@ static enum kd_status run_strace(struct call *call)
 static enum kd_status take_payload(struct call *call, struct payload *p, bool *is_end)
 {
 	APP_CLEANUP(app_freep) char *text = NULL;
+	struct args ahead = call->args;
 
-	*is_end = args_take(&call->args, "end");
+	*is_end = args_take(&ahead, "end") && args_at_end(&ahead); /* else it is a text */
 	if (*is_end) {
 		*p = (struct payload){ NULL, 0 };
-		return args_done(&call->args);
+		call->args = ahead;
+		return KD_OK;
 	}
 	if (args_take(&call->args, "file")) {
 		text = args_string(&call->args);
@@ -636,7 +658,9 @@ static enum kd_status crash_replay(struct call *call)
 	if (!folder)
 		return call_fail(call, KD_E_SYNTAX, "!crashflt replay FOLDER");
 	snprintf(path, sizeof(path), "%s/traffic.replay", folder);
-	s = traffic_start_holding(call);
+	s = access(path, R_OK) == 0
+		    ? traffic_start_holding(call)
+		    : call_fail(call, KD_E_NOT_FOUND, "%s: %s", path, strerror(errno));
 	if (s == KD_OK && !ours->mutators)
 		s = kd_mutators_create(ours->t, &ours->mutators, call->err);
 	if (s == KD_OK)
@@ -644,34 +668,56 @@ static enum kd_status crash_replay(struct call *call)
 	if (s == KD_OK)
 		out_printf(call->out,
 			   "Each payload of the flows in %s becomes what it was, from now "
-			   "on; !mutator tells how far it is\n",
+			   "on; !mutator tells how far it is.\nThe mode is intercept; "
+			   "!mutator replay off and !traffic intercept off end it\n",
 			   path);
 	return s;
+}
+
+static void show_crash_filter(struct call *call)
+{
+	const struct traffic *ours = &call->con->traffic;
+
+	char folder[1024] = "";
+
+	crash_filter_folder(ours->crash_folder, folder, sizeof(folder), NULL);
+	if (!ours->crash_pattern)
+		out_printf(call->out, "Crashes are not saved\n");
+	else
+		out_printf(call->out, "Crashes of %s are saved in %s\n", ours->crash_pattern,
+			   folder);
 }
 
 static enum kd_status run_crashflt(struct call *call)
 {
 	struct traffic *ours = &call->con->traffic;
-	char *pattern, *folder;
+	char *pattern, *folder, path[1024];
+	enum kd_status s;
 
 	if (args_at_end(&call->args)) {
-		out_printf(call->out,
-			   ours->crash_pattern ? "Crashes of %s are saved\n"
-					       : "Crashes are not saved%s\n",
-			   ours->crash_pattern ? ours->crash_pattern : "");
+		show_crash_filter(call);
 		return KD_OK;
 	}
 	if (args_take(&call->args, "replay"))
 		return crash_replay(call);
 	pattern = args_string(&call->args);
 	folder = args_string(&call->args);
+	s = args_done(&call->args);
+	if (s == KD_OK && folder)
+		s = crash_filter_folder(folder, path, sizeof(path), call->err);
+	if (s != KD_OK) {
+		free(pattern);
+		free(folder);
+		return s;
+	}
 	if (pattern && strcmp(pattern, "off") == 0) {
 		free(pattern);
 		pattern = NULL;
 	}
 	keep_text(&ours->crash_pattern, pattern);
 	keep_text(&ours->crash_folder, folder);
-	return args_done(&call->args);
+	show_crash_filter(call);
+	return KD_OK;
 }
 
 /* clang-format off */

@@ -70,6 +70,7 @@ struct traffic {
 	struct kd_traffic *t;         /* NULL: none is looked at */
 	struct kd_mutators *mutators; /* NULL: none were added */
 	char *filter, *intercept;     /* texts as given; NULL: none */
+	bool is_closed;               /* what would pass by itself is dropped */
 	bool stops;                   /* !strace: each held payload stops the target */
 	bool was_capture;             /* before !strace */
 	bool is_stopping;             /* for one of them, until the target goes on */

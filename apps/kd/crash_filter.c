@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <openkd/error.h>
 #include <openkd/mutator.h>
@@ -17,19 +18,16 @@
 
 enum { PATH_SIZE = 1024 };
 
-/* What the console says about the crash, a file each. */
+/* What the console says about the crash, a file each; the program's modules before its stack. */
 static const struct {
 	const char *file, *commands;
+	bool is_of_bugchecks;
 } reports[] = {
-	{ "stop.txt", ".lastevent; .bugcheck" },
-	{ "exception.txt", ".exr -1" },
-	{ "registers.txt", "r" },
-	{ "stack.txt", "kv" },
-	{ "modules.txt", "lm" },
-	{ "processes.txt", "!process 0 0" },
-	{ "flows.txt", "!flows all" },
-	{ "mutators.txt", "!mutator" },
-	{ "traffic.txt", "!traffic" },
+	{ "stop.txt", ".lastevent", false },           { "bugcheck.txt", ".bugcheck", true },
+	{ "exception.txt", ".exr -1", false },         { "registers.txt", "r", false },
+	{ "modules.txt", ".reload /user; lm", false }, { "stack.txt", "kv", false },
+	{ "processes.txt", "!process 0 0", false },    { "flows.txt", "!flows all", false },
+	{ "mutators.txt", "!mutator", false },         { "traffic.txt", "!traffic", false },
 };
 
 /* --- is this one? --- */
@@ -57,16 +55,34 @@ static bool is_wanted(struct console *c, char *name, size_t size)
 
 /* --- the folder --- */
 
+enum kd_status crash_filter_folder(const char *path, char *path_ret, size_t size,
+				   struct kd_error *err)
+{
+	struct stat st;
+
+	if (!path && !console_folder("XDG_STATE_HOME", ".local/state", path_ret, size))
+		return app_error(err, KD_E_IO, "~/.local/state/openkd: %s", strerror(errno));
+	if (!path)
+		return KD_OK;
+	if (strlen(path) >= size)
+		return app_error(err, KD_E_TOO_BIG, "%.80s... is too long a name", path);
+	memcpy(path_ret, path, strlen(path) + 1);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return app_error(err, KD_E_IO, "cannot make %s: %s", path, strerror(errno));
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		return app_error(err, KD_E_INVALID, "%s is no folder", path);
+	if (access(path, W_OK | X_OK) != 0)
+		return app_error(err, KD_E_DENIED, "cannot write in %s: %s", path, strerror(errno));
+	return KD_OK;
+}
+
 static bool make_folder(struct console *c, const char *name, char *path, size_t size)
 {
 	char base[PATH_SIZE], stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;
 
-	if (c->traffic.crash_folder)
-		app_copy(base, sizeof(base), c->traffic.crash_folder,
-			 strlen(c->traffic.crash_folder));
-	else if (!console_folder("XDG_STATE_HOME", ".local/state", base, sizeof(base)))
+	if (crash_filter_folder(c->traffic.crash_folder, base, sizeof(base), NULL) != KD_OK)
 		return false;
 	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", gmtime_r(&now, &tm));
 	for (unsigned i = 0; i < 100; i++) {
@@ -130,6 +146,8 @@ static void write_reports(struct console *c, struct crash *k)
 	for (size_t i = 0; i < APP_ARRAY_LEN(reports); i++) {
 		struct text text = TEXT_INIT;
 
+		if (reports[i].is_of_bugchecks && c->stop.reason != KD_STOP_BUGCHECK)
+			continue;
 		console_run_captured(c, reports[i].commands, &text);
 		book(k, reports[i].file,
 		     write_text(file_in(k, reports[i].file), text_string(&text)));

@@ -8,6 +8,9 @@
 
 #include "apps/kd/console.h"
 
+/* Where they go: `path`, made if it is not there; NULL: the state folder. Copied to path_ret. */
+enum kd_status crash_filter_folder(const char *path, char *path_ret, size_t size,
+				   struct kd_error *err);
 /* At each stop, once it was told. */
 void crash_filter_look(struct console *c);
 

@@ -146,6 +146,7 @@ enum kd_status traffic_start_with(struct console *c, const struct kd_traffic_opt
 		return app_error(err, KD_E_FULL, "too many descriptors are watched");
 	}
 	c->traffic.is_for_clients = false;
+	c->traffic.is_closed = options->fail_closed;
 	keep_text(&c->traffic.filter, options->filter);
 	keep_text(&c->traffic.intercept, options->intercept);
 	return KD_OK;

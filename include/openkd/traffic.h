@@ -206,7 +206,7 @@ enum kd_verdict { KD_VERDICT_PASS = 1, KD_VERDICT_DROP = 2, KD_VERDICT_RESET = 4
 
 /**
  * Release a held item. `by` says who decided, for the streams ("user", "mutator:NAME seed=1");
- * NULL: "user". KD_E_NOT_FOUND: released already.
+ * NULL: "user". KD_E_NOT_FOUND: released already; KD_E_INVALID: a datagram cannot be reset.
  */
 enum kd_status kd_traffic_decide(struct kd_traffic *t, uint64_t item, enum kd_verdict verdict,
 				 const char *by, struct kd_error *err);

@@ -70,6 +70,8 @@ static enum kd_status talk(struct kd__child *c, struct kd__job *job, struct kd__
 static enum kd__outcome judge(struct kd__child *c, struct kd__job *job, struct kd__bytes *out,
 			      int status)
 {
+	const char *complaint;
+
 	switch (status) {
 	case STATUS_CHANGED:
 		free(job->bytes->data);
@@ -80,8 +82,9 @@ static enum kd__outcome judge(struct kd__child *c, struct kd__job *job, struct k
 	case STATUS_DROP: return KD__DROPPED;
 	case STATUS_RESET: return KD__RESET;
 	default:
-		snprintf(job->text, sizeof job->text, "exit status %d: %.110s", status,
-			 kd__child_complaint(c));
+		complaint = kd__child_complaint(c);
+		snprintf(job->text, sizeof job->text, "exit status %d%s%.110s", status,
+			 *complaint ? ": " : "", complaint);
 		return KD__FAILED;
 	}
 }

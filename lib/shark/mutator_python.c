@@ -172,13 +172,15 @@ static enum kd__outcome judge(struct python *p, struct kd__job *job, const json_
 static bool is_running(struct python *p, struct kd__job *job)
 {
 	uint64_t begin = kd_now_ns();
+	const char *complaint;
 	struct kd_error err;
 
 	if (p->child.pid)
 		return true;
 	if (p->restarts++ >= RESTARTS_MAX || start(p, &err) != KD_OK) {
-		snprintf(job->text, sizeof job->text, "its python3 has ended: %.120s",
-			 kd__child_complaint(&p->child));
+		complaint = kd__child_complaint(&p->child);
+		snprintf(job->text, sizeof job->text, "its python3 has ended%s%.120s",
+			 *complaint ? ": " : "", complaint);
 		return false;
 	}
 	job->deadline += kd_now_ns() - begin; /* what it imports is not this payload's fault */

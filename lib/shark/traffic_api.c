@@ -391,6 +391,10 @@ KD_EXPORT enum kd_status kd_traffic_decide(struct kd_traffic *t, uint64_t item,
 
 	pthread_mutex_lock(&t->mutex);
 	s = find_held(t, item, &i, err);
+	if (s == KD_OK && verdict == KD_VERDICT_RESET && i->flow->info.protocol != 6)
+		s = kd_error_set(err, KD_E_INVALID, 0,
+				 "item %" PRIu64 " is a datagram, and has no connection to reset",
+				 item);
 	if (s == KD_OK)
 		s = kd__traffic_order_verdict(t, i, verdict, by, err);
 	pthread_mutex_unlock(&t->mutex);

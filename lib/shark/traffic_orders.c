@@ -130,7 +130,10 @@ enum kd_status kd__traffic_order_verdict(struct kd_traffic *t, struct kd__item *
 					 struct kd_error *err)
 {
 	bool is_replaced = verdict == KD_VERDICT_PASS && item->is_edited;
+	/* a hook does not look at what it resets: of a datagram that leaves the drop */
+	bool is_drop = verdict == KD_VERDICT_RESET && item->flow->info.protocol != 6;
 	struct kd_probe_w_verdict v = { .verdict = is_replaced ? KD_PROBE_REPLACE
+						   : is_drop   ? KD_PROBE_DROP
 							       : (uint32_t)verdict,
 					.size = is_replaced ? (uint32_t)item->edited_size : 0 };
 	uint8_t head[KD_PROBE_SIZE_verdict];

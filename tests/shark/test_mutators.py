@@ -188,6 +188,18 @@ def test_failing(lab):
         c.refused("!mutator add bitflop", "bitflop")
         c.refused("!mutator add bitflip bpf tcp prt 80", "column 5")
         c.refused("!mutator add bitflip display http.requst", "http.requst")
+        c.refused("!mutator add bitflip bpf", "filter is missing")
+        for setting in ("one=0", "timeout=0", "timeout=abc", "seed=x", "one=5000000000"):
+            c.refused(f"!mutator add bitflip {setting}", setting, "a number")
+        c.refused("!mutator add sed s/a/b/", "quotes")
+        c.refused("!pass all foo", "foo")
+        c.refused("!packet zzz abc", "held")
+        c.refused("!crashflt work* /proc/nowhere", "/proc/nowhere")
+        c.refused(f"!crashflt work* {IMAGES}/worker.exe", "no folder")
+        c.say("!traffic intercept off")
+        check("!traffic intercept" in c.say("!mutator add bitflip"), "a mutator that sees nothing is told about")
+        c.say(f"!mutator remove {c.mutator()['id']}")
+        c.say("!traffic intercept on")
         for name, (text, words) in bad.items():
             (c.folder / name).write_text(text)
             c.say(f"!mutator add {c.folder / name} timeout=200 bpf dst port {web.port}")
@@ -236,13 +248,13 @@ def record_and_crash(lab, web, folder):
     """What the server got, mutated and recorded; the folder of the crash behind it."""
     with mutating(lab, f"!mutator add boundary bpf dst port {web.port}",
                   f"!mutator add insert seed=22 bpf dst port {web.port}",
-                  f"!mutator record {folder / 'record'}", f"!crashflt work* {folder}") as c:
+                  f"!mutator record {folder / 'record'}", f"!crashflt work* {folder}/crashes") as c:
         pages(lab, web, 5)
         check(c.mutator()["changed"] > 0, c.mutator())
         crash(c)
-        wait_for("a folder of the crash", lambda: list(folder.glob("crash-*/traffic.replay")), 20)
+        wait_for("a folder of the crash", lambda: list(folder.glob("crashes/crash-*/traffic.replay")), 20)
         wait_for("the stop", lambda: c.good("status")["state"] == "stopped")
-    return next(folder.glob("crash-*"))
+    return next(folder.glob("crashes/crash-*"))
 
 
 def crash(c):
@@ -265,9 +277,11 @@ def check_crash(folder, web):
     for name in CRASH_FILES:
         check((folder / name).stat().st_size, f"{name} is empty; there is {sorted(os.listdir(folder))}")
     for name, words in (("exception.txt", "c0000005"), ("stack.txt", "call site"), ("registers.txt", "rip="),
-                        ("modules.txt", "netprobe"), ("processes.txt", "worker"), ("mutators.txt", "boundary")):
+                        ("stack.txt", "worker!"), ("modules.txt", "worker"), ("modules.txt", "netprobe"), ("processes.txt", "worker"), ("mutators.txt", "boundary")):
         text = (folder / name).read_text()
         check(words in text.lower(), f"{name} without {words}:\n{text}")
+    check("error" not in (folder / "stop.txt").read_text(), "an error in stop.txt")
+    check(not (folder / "bugcheck.txt").exists(), "a bugcheck of a program")
     check_clean(folder / "traffic.pcapng")
     edited = fields(folder / "traffic.pcapng", f'tcp.dstport == {web.port} && frame.comment contains "edited: original"',
                     "frame.packet_id")
@@ -357,6 +371,7 @@ def test_at_a_stop(lab):
             wait_for("a stop", lambda: state(c) == "stopped")
             item = c.say("!packet")["id"]
             c.refused(f"!packet {len(REQUEST) - 4:x} -5", "can't be removed")
+            c.refused("!packet zzz abc", "zzz is no offset")
             check(item not in stopped_for, f"a second stop for {item}, after {stopped_for}")
             stopped_for.append(item)
             c.say("!pass")

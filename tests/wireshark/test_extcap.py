@@ -242,6 +242,22 @@ def test_filter(lab):
         check("column" in said, said)
 
 
+def test_filter_of_another(lab):
+    """A capture's filters on traffic that was looked at before: put back at its end, unless somebody set others"""
+    with Session(KD, lab) as s, Client(s.socket) as c:
+        c.good("traffic-start", filter="tcp", intercept="tcp port 7")
+        now = lambda: [c.good("traffic-status")[key] for key in ("filter", "intercept")]
+        capture = Capture(s, "openkd-vm", "-f", "udp")
+        check(now() == ["udp", "tcp port 7"], now())
+        capture.stop()
+        wait_for("the filters as they were", lambda: now() == ["tcp", "tcp port 7"])
+        capture = Capture(s, "openkd-vm", "-f", "udp", "-o", "extcap.openkd_vm.hold:udp port 8")
+        check(now() == ["udp", "udp port 8"], now())
+        c.good("traffic-filter", filter="udp port 9")
+        capture.stop()
+        wait_for("what nobody changed since", lambda: now() == ["udp port 9", "tcp port 7"])
+
+
 def test_kinds_of_end(lab):
     """The reader goes, the session is killed, SIGTERM: a clean end each time, the guest unharmed"""
     with Session(KD, lab) as s, TcpServer(http()) as web:
