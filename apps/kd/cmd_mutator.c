@@ -96,16 +96,17 @@ static enum kd_status need(struct call *call, struct kd_mutators **ret)
 }
 
 /* Mutators see what is held from now on: told where that is not what one may think. */
-static void tell_what_is_seen(struct call *call)
+static void tell_what_is_seen(struct call *call, struct kd_mutators *all)
 {
 	struct kd_traffic_counters n;
+	struct kd_mutator m;
 
 	kd_traffic_counters(call->con->traffic.t, &n);
 	if (n.mode != KD_TRAFFIC_INTERCEPT)
 		out_printf(call->out,
 			   "Nothing is held in the mode %s: !traffic intercept begins it\n",
 			   traffic_mode_name(n.mode));
-	else if (n.held_now)
+	else if (n.held_now && !kd_mutator_nth(all, 1, &m)) /* others may have it just now */
 		out_printf(call->out, "What is held already waits for !pass all\n");
 }
 
@@ -233,7 +234,7 @@ static enum kd_status add(struct call *call)
 	if (s != KD_OK)
 		return s;
 	out_printf(call->out, "Mutator %d: %s %s\n", id, kind_names[spec.kind], source);
-	tell_what_is_seen(call);
+	tell_what_is_seen(call, all);
 	return KD_OK;
 }
 
@@ -300,7 +301,7 @@ static enum kd_status replay(struct call *call)
 	if (s == KD_OK && !is_off) {
 		out_printf(call->out, "Recorded mutations are done again from now on; !mutator "
 				      "tells how far it is\n");
-		tell_what_is_seen(call);
+		tell_what_is_seen(call, all);
 	}
 	return s;
 }

@@ -677,15 +677,14 @@ static enum kd_status crash_replay(struct call *call)
 static void show_crash_filter(struct call *call)
 {
 	const struct traffic *ours = &call->con->traffic;
-
 	char folder[1024] = "";
 
-	crash_filter_folder(ours->crash_folder, folder, sizeof(folder), NULL);
-	if (!ours->crash_pattern)
+	if (!ours->crash_pattern) {
 		out_printf(call->out, "Crashes are not saved\n");
-	else
-		out_printf(call->out, "Crashes of %s are saved in %s\n", ours->crash_pattern,
-			   folder);
+		return;
+	}
+	crash_filter_folder(ours->crash_folder, folder, sizeof(folder), NULL);
+	out_printf(call->out, "Crashes of %s are saved in %s\n", ours->crash_pattern, folder);
 }
 
 static enum kd_status run_crashflt(struct call *call)
