@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "apps/kd-extcap/option.h"
+#include "apps/kd/folder.h"
 #include "apps/kd/text.h"
 
 #define LINK_NAME "kd-extcap"
@@ -34,19 +35,6 @@ static bool place_folder(size_t i, char *path, size_t size)
 		       (int)size;
 }
 
-static bool make_folders(char *path)
-{
-	for (char *p = strchr(path + 1, '/');; p = strchr(p + 1, '/')) {
-		if (p)
-			*p = '\0';
-		if (mkdir(path, 0755) != 0 && errno != EEXIST)
-			return false;
-		if (!p)
-			return true;
-		*p = '/';
-	}
-}
-
 /* Is there a link, of which program? A file that is no link is somebody's. */
 static bool is_replaceable(const char *path)
 {
@@ -68,7 +56,7 @@ static bool install_one(FILE *to, size_t i, const char *program)
 		fprintf(stderr, "kd-extcap: %s is no link: it is left as it is\n", path);
 		return false;
 	}
-	if (!make_folders(folder) || (unlink(path) != 0 && errno != ENOENT) ||
+	if (!folder_make(folder, 0755) || (unlink(path) != 0 && errno != ENOENT) ||
 	    symlink(program, path) != 0) {
 		fprintf(stderr, "kd-extcap: %s: %s\n", path, strerror(errno));
 		return false;

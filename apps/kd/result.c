@@ -2,14 +2,14 @@
 /* What a command came to, as JSON or as words; notes and errors beside it. */
 #include "apps/kd/console.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <openkd/error.h>
 #include <openkd/symbol.h>
+
+#include "apps/kd/folder.h"
 
 json_t *result_to_json(const struct result *r)
 {
@@ -179,20 +179,6 @@ void text_instruction(struct text *t, const struct console *c, const struct kd_i
 		text_add(t, i->mnemonic);
 }
 
-/* mkdir -p, private: what is there already is left as it is. */
-static bool make_folders(char *path)
-{
-	for (char *p = strchr(path + 1, '/');; p = strchr(p + 1, '/')) {
-		if (p)
-			*p = '\0';
-		if (mkdir(path, 0700) != 0 && errno != EEXIST)
-			return false;
-		if (!p)
-			return true;
-		*p = '/';
-	}
-}
-
 bool console_folder(const char *variable, const char *fallback, char *path_ret, size_t size)
 {
 	char *end;
@@ -201,5 +187,5 @@ bool console_folder(const char *variable, const char *fallback, char *path_ret, 
 		return false;
 	end = path_ret + strlen(path_ret) - 1;
 	*end = '\0'; /* the slash */
-	return make_folders(path_ret);
+	return folder_make(path_ret, 0700);
 }

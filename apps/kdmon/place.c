@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apps/kd/folder.h"
+
 static void runtime_base(char *out, size_t size)
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");
@@ -63,16 +65,6 @@ bool place_make_runtime(char *message_ret, size_t size)
 	return false;
 }
 
-static void make_parents(char *path)
-{
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0700) != 0 && errno != EEXIST)
-			errno = 0; /* what follows fails, and says so */
-		*slash = '/';
-	}
-}
-
 bool place_state(const char *name, char *path, size_t size, char *message_ret, size_t message_size)
 {
 	const char *base = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
@@ -86,7 +78,7 @@ bool place_state(const char *name, char *path, size_t size, char *message_ret, s
 		snprintf(message_ret, message_size, "no home folder is known ($HOME)");
 		return false;
 	}
-	make_parents(folder);
+	folder_make(folder, 0700); /* if it fails, what follows does, and says why */
 	if (!make_private(folder, message_ret, message_size))
 		return false;
 	if ((size_t)snprintf(path, size, "%s/%s", folder, name) < size)

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 
+import test_demo_net
 from traffic_machine import ARCH, KILL, LOAD_NETPROBE, AgentError, Qmp, TrafficMachine
 
 from net_machine import (ASK_NAMES, GET_AT_ONCE, HOST4, HOST6, RECEIVE_BULK, RESET_BULK, SEND_BULK, SERVE_BULK,
@@ -205,34 +206,10 @@ def case_many(m):
 def case_ends(m):
     """A half-close, a reset by the guest, one by the host: each ends the flow and holds nothing up."""
     w = start(m, "intercept", "pass")
-    heard = {}
-
-    def upper(connection):
-        data = b""
-        while piece := connection.recv(65536):
-            data += piece
-        heard["length"] = len(data)
-        connection.sendall(data.upper())
-
-    with TcpServer(upper) as server:
-        job = good(m.do(SEND_BULK, address=HOST4, port=server.port, size=300_000), 1)
-    equal(heard["length"], 300_000, "before the half-close")
-    equal((job.received, job.received_hash), (300_000, hash_of(pattern(300_000).upper())), "after it")
-    server = m.serve(SERVE_BULK, address="0.0.0.0", port=9003)
-    good(m.do(RESET_BULK, address="127.0.0.1", port=9003, size=100_000), 1)
-    equal(m.finish(server).status & 0xFFFFFFFF, STATUS_RESET, "reset, as the server sees it")
-    with TcpServer(reset_soon) as server:
-        job = m.do(SEND_BULK, address=HOST4, port=server.port, size=10_000_000)
-    equal((job.failed, job.status & 0xFFFFFFFF), (1, STATUS_RESET), "reset by the host")
+    test_demo_net.case_half_close_and_reset(m)
     wait_for("flows that are gone", lambda: m.counters()["flows_now"] == 0)
     equal(m.counters()["held_now"], 0, "held")
     equal(w.counted()["auto"], 0, "passed by themselves")
-
-
-def reset_soon(connection):
-    connection.recv(1000)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    connection.close()
 
 
 def case_datagrams(m):

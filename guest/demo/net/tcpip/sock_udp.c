@@ -43,15 +43,21 @@ static NTSTATUS need_pcb(PNET_SOCKET socket)
 	return STATUS_SUCCESS;
 }
 
+/* A PCB for the socket, and the request's address as lwIP takes it. */
+static NTSTATUS prepare(PNET_SOCKET socket, PAFD_REQUEST request, ip_addr_t *address)
+{
+	request->Family = socket->Family;
+	NetToAddress(request, address);
+	return need_pcb(socket);
+}
+
 NTSTATUS NetUdpBind(PNET_SOCKET Socket, PAFD_REQUEST Request)
 {
-	NTSTATUS status = need_pcb(Socket);
 	ip_addr_t address;
+	NTSTATUS status = prepare(Socket, Request, &address);
 
 	if (!NT_SUCCESS(status))
 		return status;
-	Request->Family = Socket->Family;
-	NetToAddress(Request, &address);
 	status = NetStatusOf(udp_bind(Socket->Udp, &address, Request->Port));
 	if (NT_SUCCESS(status)) {
 		Socket->State = SocketBound;
@@ -64,13 +70,11 @@ NTSTATUS NetUdpBind(PNET_SOCKET Socket, PAFD_REQUEST Request)
 /** Where datagrams go that are sent with AFD_SEND, and the only place others come from. */
 NTSTATUS NetUdpConnect(PNET_SOCKET Socket, PAFD_REQUEST Request)
 {
-	NTSTATUS status = need_pcb(Socket);
 	ip_addr_t address;
+	NTSTATUS status = prepare(Socket, Request, &address);
 
 	if (!NT_SUCCESS(status))
 		return status;
-	Request->Family = Socket->Family;
-	NetToAddress(Request, &address);
 	status = NetStatusOf(udp_connect(Socket->Udp, &address, Request->Port));
 	if (NT_SUCCESS(status)) {
 		Socket->State = SocketConnected;

@@ -119,14 +119,15 @@ static VOID leave(struct wfp_injection_handle *handle)
 }
 
 /* One list; the caller has entered the handle and leaves it, each list enters anew. */
-static struct wfp_injection *begin(HANDLE handle, HANDLE context, NET_BUFFER_LIST *list,
-				   FWPS_INJECT_COMPLETE0 complete, PVOID complete_context)
+static NTSTATUS begin(HANDLE handle, HANDLE context, NET_BUFFER_LIST *list,
+		      FWPS_INJECT_COMPLETE0 complete, PVOID complete_context,
+		      struct wfp_injection **ret)
 {
 	struct wfp_injection *injection = WfpAllocate(sizeof(*injection));
 	KIRQL irql;
 
 	if (injection == NULL)
-		return NULL;
+		return STATUS_INSUFFICIENT_RESOURCES;
 	injection->handle = handle;
 	injection->context = context;
 	injection->list = list;
@@ -135,7 +136,8 @@ static struct wfp_injection *begin(HANDLE handle, HANDLE context, NET_BUFFER_LIS
 	irql = KeAcquireSpinLockRaiseToDpc(&WfpLock);
 	injection->handle->pending++;
 	KeReleaseSpinLock(&WfpLock, irql);
-	return injection;
+	*ret = injection;
+	return STATUS_SUCCESS;
 }
 
 static VOID cancel(struct wfp_injection *injection)
@@ -267,9 +269,9 @@ static NTSTATUS inject_one(const struct stream_injection *s, NET_BUFFER_LIST *li
 			       ? STATUS_SUCCESS
 			       : WfpStack->StreamInject(s->flow->info.StackContext, flags, NULL, 0,
 							complete, NULL);
-	injection = begin(s->handle, s->context, list, s->complete, s->complete_context);
-	if (injection == NULL)
-		return STATUS_INSUFFICIENT_RESOURCES;
+	status = begin(s->handle, s->context, list, s->complete, s->complete_context, &injection);
+	if (!NT_SUCCESS(status))
+		return status;
 	if (is_absorbed(s, flags, list, length)) {
 		complete(injection, list, STATUS_SUCCESS, FALSE);
 		return STATUS_SUCCESS;
@@ -441,7 +443,7 @@ NTSTATUS NTAPI FwpsInjectTransportSendAsync1(HANDLE injectionHandle, HANDLE inje
 					     FWPS_INJECT_COMPLETE0 completionFn,
 					     HANDLE completionContext)
 {
-	struct wfp_injection *injection = NULL;
+	struct wfp_injection *injection;
 	NTSTATUS status = enter("FwpsInjectTransportSendAsync", injectionHandle,
 				FWPS_INJECTION_TYPE_TRANSPORT, completionFn);
 
@@ -450,17 +452,15 @@ NTSTATUS NTAPI FwpsInjectTransportSendAsync1(HANDLE injectionHandle, HANDLE inje
 	if (netBufferList == NULL || sendArgs == NULL || sendArgs->remoteAddress == NULL)
 		status = STATUS_INVALID_PARAMETER;
 	else
-		injection = begin(injectionHandle, injectionContext, netBufferList, completionFn,
-				  completionContext);
-	if (injection != NULL) {
+		status = begin(injectionHandle, injectionContext, netBufferList, completionFn,
+			       completionContext, &injection);
+	if (NT_SUCCESS(status)) {
 		status = WfpStack->DatagramSend(
 			endpointHandle, addressFamily, sendArgs->remoteAddress,
 			sendArgs->remoteScopeId.Value, compartmentId, (ULONG_PTR)injection,
 			netBufferList, complete, injection);
 		if (!NT_SUCCESS(status))
 			cancel(injection);
-	} else if (NT_SUCCESS(status)) {
-		status = STATUS_INSUFFICIENT_RESOURCES;
 	}
 	leave(injectionHandle);
 	return status;
@@ -487,7 +487,7 @@ NTSTATUS NTAPI FwpsInjectTransportReceiveAsync0(HANDLE injectionHandle, HANDLE i
 						FWPS_INJECT_COMPLETE0 completionFn,
 						HANDLE completionContext)
 {
-	struct wfp_injection *injection = NULL;
+	struct wfp_injection *injection;
 	NTSTATUS status = enter("FwpsInjectTransportReceiveAsync0", injectionHandle,
 				FWPS_INJECTION_TYPE_TRANSPORT, completionFn);
 
@@ -496,16 +496,14 @@ NTSTATUS NTAPI FwpsInjectTransportReceiveAsync0(HANDLE injectionHandle, HANDLE i
 	if (netBufferList == NULL)
 		status = STATUS_INVALID_PARAMETER;
 	else
-		injection = begin(injectionHandle, injectionContext, netBufferList, completionFn,
-				  completionContext);
-	if (injection != NULL) {
+		status = begin(injectionHandle, injectionContext, netBufferList, completionFn,
+			       completionContext, &injection);
+	if (NT_SUCCESS(status)) {
 		status = WfpStack->DatagramReceive(addressFamily, compartmentId, interfaceIndex,
 						   subInterfaceIndex, (ULONG_PTR)injection,
 						   netBufferList, complete, injection);
 		if (!NT_SUCCESS(status))
 			cancel(injection);
-	} else if (NT_SUCCESS(status)) {
-		status = STATUS_INSUFFICIENT_RESOURCES;
 	}
 	leave(injectionHandle);
 	return status;
