@@ -218,7 +218,7 @@ static bool start(struct capture *c)
 static bool open_fifo(struct capture *c, int timeout_ms)
 {
 	if (strcmp(c->options->fifo, "-") == 0) {
-		c->fifo = dup(STDOUT_FILENO);
+		c->fifo = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
 		return c->fifo >= 0;
 	}
 	for (int ms = 0; c->fifo < 0 && ms < timeout_ms && !c->is_over; ms += FIFO_STEP_MS) {

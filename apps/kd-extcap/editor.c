@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "apps/kd/payload.h"
+#include "apps/kd/program_path.h"
 #include "apps/kd/text.h"
 
 extern char **environ;
@@ -27,23 +28,6 @@ static const struct {
 	{ "mousepad", "mousepad" },
 };
 
-static bool is_in_path(const char *program)
-{
-	const char *path = getenv("PATH");
-	char file[4096];
-
-	while (path && *path) {
-		size_t n = strcspn(path, ":");
-
-		if (snprintf(file, sizeof(file), "%.*s/%s", (int)n, path, program) <
-			    (int)sizeof(file) &&
-		    access(file, X_OK) == 0)
-			return true;
-		path += n + (path[n] == ':');
-	}
-	return false;
-}
-
 static const char *choose(const struct editors *e)
 {
 	const char *own = getenv("OPENKD_EDITOR");
@@ -53,7 +37,7 @@ static const char *choose(const struct editors *e)
 	if (own && *own)
 		return own;
 	for (size_t i = 0; i < APP_ARRAY_LEN(known); i++)
-		if (is_in_path(known[i].program))
+		if (program_is_in_path(known[i].program))
 			return known[i].command;
 	return NULL;
 }

@@ -5,6 +5,7 @@
  * that. What belongs to the session's thread (starting and stopping traffic, all of it where the
  * driver is reached by breakpoints) happens while the other thread does not run.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -116,7 +117,7 @@ static enum kd_status stream(struct vm_link *l, int given, json_t *answer, struc
 	unsigned id;
 	enum kd_status s;
 
-	options.fd = dup(given);
+	options.fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
 	if (options.fd < 0)
 		return app_error(err, KD_E_INVALID, "no descriptor");
 	s = kd_traffic_add_stream(l->t, &options, &id, err);

@@ -24,7 +24,7 @@ struct source_list {
 
 /*
  * Look, for at most a twentieth of a second; machines and their monitors are left alone. False:
- * out of memory, or no session and no VM can be looked for.
+ * out of memory.
  */
 bool sources_find(struct source_list *list);
 void sources_free(struct source_list *list);

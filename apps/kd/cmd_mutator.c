@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* !mutator */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,17 +255,17 @@ static void tell_if_last(struct call *call, struct kd_mutators *all)
 static enum kd_status remove_one(struct call *call)
 {
 	struct kd_mutators *all;
-	char word[24], *end;
-	long id;
+	uint64_t id;
 	enum kd_status s = need(call, &all);
 
+	if (s == KD_OK)
+		s = traffic_take_number(call, 0, INT_MAX, &id);
+	if (s == KD_OK && id == 0)
+		return call_fail(call, KD_E_SYNTAX, "the number of a mutator is expected");
+	if (s == KD_OK)
+		s = args_done(&call->args);
 	if (s != KD_OK)
 		return s;
-	if (!args_word(&call->args, word, sizeof(word)))
-		return call_fail(call, KD_E_SYNTAX, "the number of a mutator is expected");
-	id = strtol(word, &end, 10);
-	if (*end)
-		return call_fail(call, KD_E_SYNTAX, "%s is no number of a mutator", word);
 	s = kd_mutator_remove(all, (int)id, call->err);
 	if (s == KD_OK)
 		tell_if_last(call, all);
@@ -281,6 +282,8 @@ static enum kd_status record(struct call *call)
 
 	if (s == KD_OK && !path)
 		return call_fail(call, KD_E_SYNTAX, "!mutator record FILE, or off");
+	if (s == KD_OK)
+		s = args_done(&call->args);
 	return s == KD_OK
 		       ? kd_mutators_record(all, strcmp(path, "off") == 0 ? NULL : path, call->err)
 		       : s;
@@ -295,6 +298,8 @@ static enum kd_status replay(struct call *call)
 
 	if (s == KD_OK && !path)
 		return call_fail(call, KD_E_SYNTAX, "!mutator replay FILE, or off");
+	if (s == KD_OK)
+		s = args_done(&call->args);
 	is_off = path && strcmp(path, "off") == 0;
 	if (s == KD_OK)
 		s = kd_mutators_replay(all, is_off ? NULL : path, call->err);

@@ -2,6 +2,7 @@
 /* !traffic !flows !strace !packet !pass !drop !inject !crashflt */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -74,6 +75,8 @@ static enum kd_status traffic_status(struct call *call)
 	struct traffic *ours = &call->con->traffic;
 	struct traffic_place place;
 
+	if (s == KD_OK)
+		s = args_done(&call->args);
 	if (s != KD_OK)
 		return s;
 	kd_traffic_counters(t, &c);
@@ -201,8 +204,10 @@ static enum kd_status traffic_intercept(struct call *call)
 
 	if (s != KD_OK)
 		return s;
-	if (args_take(&call->args, "off"))
-		return kd_traffic_set_mode(t, KD_TRAFFIC_CAPTURE, call->err);
+	if (args_take(&call->args, "off")) {
+		s = args_done(&call->args);
+		return s == KD_OK ? kd_traffic_set_mode(t, KD_TRAFFIC_CAPTURE, call->err) : s;
+	}
 	args_take(&call->args, "on");
 	if (!args_at_end(&call->args))
 		s = set_filter(call, true);
@@ -219,24 +224,12 @@ static enum kd_status traffic_save(struct call *call)
 		return s;
 	if (!path)
 		return call_fail(call, KD_E_SYNTAX, "!traffic save FILE");
-	s = kd_traffic_save(t, path, call->err);
+	s = args_done(&call->args);
+	if (s == KD_OK)
+		s = kd_traffic_save(t, path, call->err);
 	if (s == KD_OK)
 		out_printf(call->out, "Saved the last traffic to %s\n", path);
 	return s;
-}
-
-/* Decimal, as numbers of streams, items and flows are. */
-static enum kd_status take_number(struct call *call, uint64_t fallback, uint64_t *ret)
-{
-	char word[24] = "", *end;
-
-	*ret = fallback;
-	if (args_at_end(&call->args) || !args_word(&call->args, word, sizeof(word)))
-		return KD_OK;
-	*ret = strtoull(word, &end, 10);
-	if (*end || word[0] < '0' || word[0] > '9')
-		return call_fail(call, KD_E_SYNTAX, "'%s' is no decimal number", word);
-	return KD_OK;
 }
 
 static enum kd_status traffic_stream(struct call *call)
@@ -253,9 +246,11 @@ static enum kd_status traffic_stream(struct call *call)
 		return s;
 	if (!path)
 		return call_fail(call, KD_E_SYNTAX, "!traffic stream FILE [MEGABYTES [KEEP]]");
-	s = take_number(call, 0, &megabytes);
+	s = traffic_take_number(call, 0, UINT64_MAX >> 20, &megabytes);
 	if (s == KD_OK)
-		s = take_number(call, 0, &keep);
+		s = traffic_take_number(call, 0, UINT_MAX, &keep);
+	if (s == KD_OK)
+		s = args_done(&call->args);
 	options.path = path;
 	options.rotate_size = megabytes << 20;
 	options.rotate_keep = (unsigned)keep;
@@ -280,7 +275,9 @@ static enum kd_status traffic_unstream(struct call *call)
 	if (s == KD_OK)
 		s = args_at_end(&call->args)
 			    ? call_fail(call, KD_E_SYNTAX, "!traffic unstream NUMBER")
-			    : take_number(call, 0, &id);
+			    : traffic_take_number(call, 0, UINT_MAX, &id);
+	if (s == KD_OK)
+		s = args_done(&call->args);
 	return s == KD_OK ? kd_traffic_remove_stream(t, (unsigned)id, call->err) : s;
 }
 
@@ -313,10 +310,8 @@ static void show_flow(struct call *call, json_t *list, const struct kd_traffic_f
 	json_t *o = data_append_object(list);
 	char local[64], remote[64];
 
-	snprintf(local, sizeof(local), f->family == 6 ? "[%s]:%u" : "%s:%u", f->local,
-		 f->local_port);
-	snprintf(remote, sizeof(remote), f->family == 6 ? "[%s]:%u" : "%s:%u", f->remote,
-		 f->remote_port);
+	traffic_end_text(local, sizeof(local), f->local, f->local_port, f->family);
+	traffic_end_text(remote, sizeof(remote), f->remote, f->remote_port, f->family);
 	out_printf(call->out,
 		   "%5" PRIu64 "  %-16s %6u  %s%u  %-23s %s %-23s %10" PRIu64 " %10" PRIu64
 		   " %5u  %s%s\n",
@@ -360,19 +355,16 @@ static enum kd_status run_flows(struct call *call)
 static enum kd_status take_item(struct call *call, struct kd_traffic **t,
 				struct kd_traffic_item *item)
 {
-	uint64_t id = traffic_current(call->con);
+	uint64_t id = call->con->traffic.current;
 	char letter[8];
 	enum kd_status s = traffic_get(call, t);
 
 	if (s == KD_OK && args_switch(&call->args, '/', letter, sizeof(letter))) {
-		char number[24], *end;
-
-		if (strcmp(letter, "i") != 0 || !args_word(&call->args, number, sizeof(number)))
+		if (strcmp(letter, "i") != 0 || args_at_end(&call->args))
 			return call_fail(call, KD_E_SYNTAX, "/i ID is the only switch");
-		id = strtoull(number, &end, 10);
-		if (*end || id == 0)
-			return call_fail(call, KD_E_SYNTAX,
-					 "%s is no item: they have decimal numbers", number);
+		s = traffic_take_number(call, 0, UINT64_MAX, &id);
+		if (s == KD_OK && id == 0)
+			return call_fail(call, KD_E_SYNTAX, "0 is no item");
 	}
 	return s == KD_OK ? kd_traffic_item_get(*t, id, item, call->err) : s;
 }
@@ -463,8 +455,11 @@ static enum kd_status edit(struct call *call, struct payload *p)
 	if (args_take(&call->args, "file")) {
 		APP_CLEANUP(app_freep) char *path = args_string(&call->args);
 
-		if (!path)
-			return call_fail(call, KD_E_SYNTAX, "!packet file PATH");
+		enum kd_status s = path ? args_done(&call->args)
+					: call_fail(call, KD_E_SYNTAX, "!packet file PATH");
+
+		if (s != KD_OK)
+			return s;
 		payload_free(p);
 		return payload_from_file(path, p, call->err);
 	}
@@ -519,7 +514,6 @@ static enum kd_status decide(struct call *call, enum kd_verdict verdict, const c
 
 static enum kd_status pass_all(struct call *call)
 {
-	APP_CLEANUP(app_freep) uint64_t *ids = NULL;
 	struct kd_traffic *t;
 	size_t n = 0;
 	enum kd_status s = traffic_get(call, &t);
@@ -527,12 +521,7 @@ static enum kd_status pass_all(struct call *call)
 	if (s == KD_OK)
 		s = args_done(&call->args);
 	if (s == KD_OK)
-		s = kd_traffic_held(t, &ids, &n, call->err);
-	for (size_t i = 0; i < n && s == KD_OK; i++) {
-		s = kd_traffic_decide(t, ids[i], KD_VERDICT_PASS, "user", call->err);
-		if (s == KD_E_NOT_FOUND)
-			s = KD_OK; /* it went meanwhile */
-	}
+		s = traffic_pass_all(t, 0, "user", &n, call->err);
 	if (s == KD_OK)
 		out_printf(call->out, "%zu %s passed\n", n, n == 1 ? "item" : "items");
 	return s;
@@ -562,6 +551,9 @@ static enum kd_status run_strace(struct call *call)
 	if (args_take(&call->args, "off")) {
 		bool was_capture = ours->stops && ours->was_capture;
 
+		s = args_done(&call->args);
+		if (s != KD_OK)
+			return s;
 		ours->stops = false;
 		/* back to what was: who intercepted before goes on to */
 		return ours->t && was_capture
@@ -603,9 +595,12 @@ static enum kd_status take_payload(struct call *call, struct payload *p, bool *i
 		return KD_OK;
 	}
 	if (args_take(&call->args, "file")) {
+		enum kd_status s;
+
 		text = args_string(&call->args);
-		return text ? payload_from_file(text, p, call->err)
-			    : call_fail(call, KD_E_SYNTAX, "a file is missing");
+		s = text ? args_done(&call->args)
+			 : call_fail(call, KD_E_SYNTAX, "a file is missing");
+		return s == KD_OK ? payload_from_file(text, p, call->err) : s;
 	}
 	if (args_take(&call->args, "hex")) {
 		text = args_rest(&call->args);
@@ -622,16 +617,15 @@ static enum kd_status run_inject(struct call *call)
 {
 	APP_CLEANUP(payload_free) struct payload p = { NULL, 0 };
 	struct kd_traffic *t;
-	char number[24] = "", *end;
 	bool is_end, inbound;
 	uint64_t flow;
 	enum kd_status s = traffic_get(call, &t);
 
+	if (s == KD_OK)
+		s = traffic_take_number(call, 0, UINT64_MAX, &flow);
 	if (s != KD_OK)
 		return s;
-	args_word(&call->args, number, sizeof(number));
-	flow = strtoull(number, &end, 10);
-	if (*end || flow == 0)
+	if (flow == 0)
 		return call_fail(call, KD_E_SYNTAX, "the number of a flow is expected (!flows)");
 	inbound = args_take(&call->args, "in");
 	if (!inbound && !args_take(&call->args, "out"))
@@ -657,6 +651,9 @@ static enum kd_status crash_replay(struct call *call)
 
 	if (!folder)
 		return call_fail(call, KD_E_SYNTAX, "!crashflt replay FOLDER");
+	s = args_done(&call->args);
+	if (s != KD_OK)
+		return s;
 	snprintf(path, sizeof(path), "%s/traffic.replay", folder);
 	s = access(path, R_OK) == 0
 		    ? traffic_start_holding(call)

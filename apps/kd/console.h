@@ -154,6 +154,8 @@ int console_main(struct console *c);
 void console_leave(struct console *c, int exit_code);
 /* False: the queue is full. Takes ownership of job->text and request_id in any case. */
 bool console_push_job(struct console *c, const struct job *job);
+/* What it owns. */
+void console_free_job(struct job *job);
 /* Handle what comes, for at most `timeout_ms` (-1: until something came). */
 void console_step(struct console *c, int timeout_ms);
 /* Until the target is stopped. KD_E_CANCELLED: Ctrl-C or the end; KD_E_TIMEOUT, KD_E_CLOSED. */

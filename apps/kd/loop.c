@@ -51,7 +51,7 @@ static struct job *job_at(struct console *c, size_t n)
 	return &c->jobs[(c->first_job + n) % JOBS_MAX];
 }
 
-static void free_job(struct job *job)
+void console_free_job(struct job *job)
 {
 	free(job->text);
 	json_decref(job->request_id);
@@ -63,7 +63,7 @@ bool console_push_job(struct console *c, const struct job *job)
 	if (c->n_jobs == JOBS_MAX) {
 		struct job copy = *job;
 
-		free_job(&copy);
+		console_free_job(&copy);
 		return false;
 	}
 	*job_at(c, c->n_jobs++) = *job;
@@ -224,7 +224,7 @@ static void run_job(struct console *c, struct job *job)
 	out_flush(&c->out);
 	if (c->command_depth == 0)
 		settle_interrupts(c);
-	free_job(job);
+	console_free_job(job);
 }
 
 /* --- what time brings --- */
@@ -420,7 +420,7 @@ static void answer_from_input(struct console *c)
 		} else if (origin == JOB_PIPE || origin == JOB_TERMINAL) {
 			job = take_job(c, i);
 			answer_prompt(c, job.text);
-			free_job(&job);
+			console_free_job(&job);
 		}
 	}
 }

@@ -359,11 +359,11 @@ static void free_console(struct console *c)
 	server_destroy(c->server);
 	input_destroy(c->input);
 	watch_destroy(c->watch);
-	for (size_t i = 0; i < c->n_jobs; i++) {
-		free(c->jobs[(c->first_job + i) % JOBS_MAX].text);
-		json_decref(c->jobs[(c->first_job + i) % JOBS_MAX].request_id);
-	}
+	for (size_t i = 0; i < c->n_jobs; i++)
+		console_free_job(&c->jobs[(c->first_job + i) % JOBS_MAX]);
 	free(c->jobs);
+	free(c->traffic.crash_pattern);
+	free(c->traffic.crash_folder);
 	for (size_t i = 0; i < FILTER_COMMANDS_MAX; i++)
 		free(c->filter_commands[i].command);
 	alias_clear(&c->aliases);

@@ -178,17 +178,24 @@ static enum kd_status set_mode(struct server *s, struct client *cl, json_t *requ
 			       struct kd_error *err)
 {
 	struct traffic_place place = place_of(s);
-	struct kd_traffic_counters n;
+	struct kd_traffic_counters before, now;
+	bool is_clients = false;
 	enum kd_status status = need_traffic(s, err);
 
-	if (status == KD_OK)
-		status = traffic_op(&place, "traffic-mode", request, answer, err);
 	if (status != KD_OK)
 		return status;
-	kd_traffic_counters(place.t, &n);
-	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
-		s->clients[i].intercepts &= n.mode == KD_TRAFFIC_INTERCEPT;
-	cl->intercepts = n.mode == KD_TRAFFIC_INTERCEPT;
+	kd_traffic_counters(place.t, &before);
+	status = traffic_op(&place, "traffic-mode", request, answer, err);
+	if (status != KD_OK)
+		return status;
+	kd_traffic_counters(place.t, &now);
+	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++) {
+		s->clients[i].intercepts &= now.mode == KD_TRAFFIC_INTERCEPT;
+		is_clients |= s->clients[i].intercepts;
+	}
+	/* what the console had held before does not become a client's, to end with it */
+	cl->intercepts = now.mode == KD_TRAFFIC_INTERCEPT &&
+			 (is_clients || before.mode != KD_TRAFFIC_INTERCEPT);
 	return KD_OK;
 }
 
@@ -223,6 +230,17 @@ static bool is_pipe(int fd)
 	return fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
+/* Those whose readers went away have ended by themselves. */
+static void forget_ended_streams(struct server *s, struct client *cl)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < cl->n_streams; i++)
+		if (kd_traffic_has_stream(s->con->traffic.t, cl->streams[i]))
+			cl->streams[n++] = cl->streams[i];
+	cl->n_streams = n;
+}
+
 static enum kd_status begin_stream(struct server *s, struct client *cl, json_t *request,
 				   json_t *answer, struct kd_error *err)
 {
@@ -237,6 +255,8 @@ static enum kd_status begin_stream(struct server *s, struct client *cl, json_t *
 				 "send the pipe's descriptor with the request (SCM_RIGHTS)");
 	if (status == KD_OK && !is_pipe(options.fd))
 		status = app_error(err, KD_E_INVALID, "the descriptor is no pipe");
+	if (status == KD_OK)
+		forget_ended_streams(s, cl);
 	if (status == KD_OK && cl->n_streams == SERVER_STREAMS_MAX)
 		status = app_error(err, KD_E_FULL, "too many streams of one client");
 	if (status != KD_OK) {
@@ -258,7 +278,7 @@ static enum kd_status end_stream(struct server *s, struct client *cl, json_t *re
 	unsigned i = 0;
 
 	(void)answer;
-	while (i < cl->n_streams && cl->streams[i] != (unsigned)id)
+	while (i < cl->n_streams && (json_int_t)cl->streams[i] != id)
 		i++;
 	if (i == cl->n_streams || !json_is_integer(json_object_get(request, "stream")))
 		return app_error(err, KD_E_NOT_FOUND, "\"stream\" is none of this client's");

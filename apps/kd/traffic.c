@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "apps/kd/traffic.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,25 @@ enum kd_status traffic_get(struct call *call, struct kd_traffic **ret)
 	return KD_OK;
 }
 
-uint64_t traffic_current(const struct console *c)
+enum kd_status traffic_take_number(struct call *call, uint64_t fallback, uint64_t max,
+				   uint64_t *ret)
 {
-	return c->traffic.current;
+	char word[24] = "", *end;
+
+	*ret = fallback;
+	if (args_at_end(&call->args) || !args_word(&call->args, word, sizeof(word)))
+		return KD_OK;
+	errno = 0;
+	*ret = strtoull(word, &end, 10);
+	if (*end || word[0] < '0' || word[0] > '9')
+		return call_fail(call, KD_E_SYNTAX, "'%s' is no decimal number", word);
+	if (errno || *ret > max)
+		return call_fail(call, KD_E_SYNTAX, "%s is too large: at most %llu", word,
+				 (unsigned long long)max);
+	return KD_OK;
 }
 
-static void end_text(char *to, size_t size, const char *address, uint16_t port, uint8_t family)
+void traffic_end_text(char *to, size_t size, const char *address, uint16_t port, uint8_t family)
 {
 	snprintf(to, size, family == 6 ? "[%s]:%u" : "%s:%u", address, port);
 }
@@ -36,8 +50,8 @@ struct flow_text traffic_flow_text(const struct kd_traffic_flow *f)
 	struct flow_text t;
 	char local[64], remote[64];
 
-	end_text(local, sizeof(local), f->local, f->local_port, f->family);
-	end_text(remote, sizeof(remote), f->remote, f->remote_port, f->family);
+	traffic_end_text(local, sizeof(local), f->local, f->local_port, f->family);
+	traffic_end_text(remote, sizeof(remote), f->remote, f->remote_port, f->family);
 	snprintf(t.s, sizeof(t.s), "%s[%u] %s %s %s", f->process, f->pid, local,
 		 f->is_inbound ? "<-" : "->", remote);
 	return t;

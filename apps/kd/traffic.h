@@ -24,13 +24,19 @@ enum kd_status traffic_run_wireshark(struct call *call);
 void traffic_target_runs(struct console *c);
 /* "shared memory" */
 const char *traffic_channel_text(enum kd_traffic_channel channel);
-/* The id of the item that is meant. */
-uint64_t traffic_current(const struct console *c);
+/*
+ * The next word as a decimal number up to `max`: such are numbers of items, flows, streams and
+ * mutators. Nothing stands there: `fallback`.
+ */
+enum kd_status traffic_take_number(struct call *call, uint64_t fallback, uint64_t max,
+				   uint64_t *ret);
 
 /* "webget.exe[44] 10.0.2.15:49152 -> 10.0.2.2:8080" */
 struct flow_text {
 	char s[200];
 };
 struct flow_text traffic_flow_text(const struct kd_traffic_flow *f);
+/* One of its ends: "10.0.2.15:49152", "[::1]:80" */
+void traffic_end_text(char *to, size_t size, const char *address, uint16_t port, uint8_t family);
 
 #endif

@@ -315,22 +315,22 @@ static enum kd_status op_edit(const struct traffic_place *place, json_t *request
 	return kd_traffic_edit(place->t, item.id, p.bytes, p.size, err);
 }
 
-static enum kd_status pass_all(struct kd_traffic *t, uint64_t flow, const char *by, json_t *answer,
-			       struct kd_error *err)
+enum kd_status traffic_pass_all(struct kd_traffic *t, uint64_t flow, const char *by, size_t *n_ret,
+				struct kd_error *err)
 {
 	APP_CLEANUP(app_freep) uint64_t *ids = NULL;
-	size_t n = 0, n_passed = 0;
+	size_t n = 0;
 	enum kd_status s = kd_traffic_held(t, &ids, &n, err);
 
+	*n_ret = 0;
 	for (size_t i = 0; i < n && s == KD_OK; i++) {
 		if (flow && flow_of_item(t, ids[i]) != flow)
 			continue;
 		s = kd_traffic_decide(t, ids[i], KD_VERDICT_PASS, by, err);
-		n_passed += s == KD_OK;
+		*n_ret += s == KD_OK;
 		if (s == KD_E_NOT_FOUND)
 			s = KD_OK; /* it went meanwhile */
 	}
-	data_integer(answer, "passed", (long long)n_passed);
 	return s;
 }
 
@@ -351,11 +351,14 @@ static enum kd_status op_pass(const struct traffic_place *place, json_t *request
 			      struct kd_error *err)
 {
 	uint64_t flow;
+	size_t n;
 	enum kd_status s = number_of(request, "flow", INT64_MAX, &flow, err);
 
 	if (s != KD_OK || !json_is_true(json_object_get(request, "all")))
 		return s == KD_OK ? decide(place, request, answer, KD_VERDICT_PASS, err) : s;
-	return pass_all(place->t, flow, text_of(request, "by"), answer, err);
+	s = traffic_pass_all(place->t, flow, text_of(request, "by"), &n, err);
+	data_integer(answer, "passed", (long long)n);
+	return s;
 }
 
 static enum kd_status op_drop(const struct traffic_place *place, json_t *request, json_t *answer,

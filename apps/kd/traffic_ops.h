@@ -30,6 +30,12 @@ enum kd_status traffic_op(const struct traffic_place *place, const char *op, jso
  */
 enum kd_status traffic_op_options(json_t *request, struct kd_traffic_options *options_ret,
 				  struct kd_error *err);
+/*
+ * Let go all that is held, of this flow if it is not 0. *n_ret: how many went, also on failure;
+ * what went by itself meanwhile is not counted.
+ */
+enum kd_status traffic_pass_all(struct kd_traffic *t, uint64_t flow, const char *by, size_t *n_ret,
+				struct kd_error *err);
 /* Mode, channel, texts and counters: docs/schema/traffic.schema.json. */
 void traffic_op_status(const struct traffic_place *place, json_t *o);
 

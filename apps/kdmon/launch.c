@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apps/kd/program_path.h"
 #include "apps/kd/text.h"
 
 extern char **environ;
@@ -98,19 +99,6 @@ static bool is_program(const char *path)
 	return access(path, X_OK) == 0;
 }
 
-static bool is_in_path(const char *name)
-{
-	const char *path = getenv("PATH");
-	char whole[1024];
-
-	for (; path && *path; path += strcspn(path, ":"), path += *path == ':') {
-		snprintf(whole, sizeof(whole), "%.*s/%s", (int)strcspn(path, ":"), path, name);
-		if (is_program(whole))
-			return true;
-	}
-	return false;
-}
-
 /* A kd that is not in $PATH yet: the one beside this program, or in the build's folder. */
 static const char *find_kd(char *path, size_t size)
 {
@@ -141,7 +129,7 @@ pid_t launch_start(char *const *words, bool is_detached, char *message_ret, size
 	pid_t pid = -1;
 	int failed;
 
-	if (strcmp(program, "kd") == 0 && !is_in_path("kd"))
+	if (strcmp(program, "kd") == 0 && !program_is_in_path("kd"))
 		program = find_kd(path, sizeof(path));
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);

@@ -283,6 +283,8 @@ struct kd_stream_options {
  */
 enum kd_status kd_traffic_add_stream(struct kd_traffic *t, const struct kd_stream_options *options,
 				     unsigned *id_ret, struct kd_error *err);
+/** False: it was removed, or has ended by itself. */
+bool kd_traffic_has_stream(struct kd_traffic *t, unsigned id);
 /** Complete it. KD_E_NOT_FOUND: it ended by itself (its reader went away). */
 enum kd_status kd_traffic_remove_stream(struct kd_traffic *t, unsigned id, struct kd_error *err);
 

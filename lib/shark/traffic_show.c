@@ -202,6 +202,17 @@ KD_EXPORT enum kd_status kd_traffic_add_stream(struct kd_traffic *t,
 	return status;
 }
 
+KD_EXPORT bool kd_traffic_has_stream(struct kd_traffic *t, unsigned id)
+{
+	bool is_there = false;
+
+	pthread_mutex_lock(&t->mutex);
+	for (unsigned slot = 0; slot < KD__STREAMS_MAX; slot++)
+		is_there |= t->streams[slot] && t->stream_ids[slot] == id;
+	pthread_mutex_unlock(&t->mutex);
+	return is_there;
+}
+
 KD_EXPORT enum kd_status kd_traffic_remove_stream(struct kd_traffic *t, unsigned id,
 						  struct kd_error *err)
 {

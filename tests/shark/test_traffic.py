@@ -14,9 +14,9 @@ import tempfile
 import threading
 import time
 
-import test_demo_net
 from traffic_machine import ARCH, KILL, LOAD_NETPROBE, AgentError, Qmp, TrafficMachine
 
+import test_demo_net
 from net_machine import (ASK_NAMES, GET_AT_ONCE, HOST4, HOST6, RECEIVE_BULK, RESET_BULK, SEND_BULK, SERVE_BULK,
                          SERVE_LINES, SERVE_NAMES, SERVE_PAGES, TALK_LINES, Received, TcpServer, hash_of,
                          pattern, pattern_hash, send_pattern)

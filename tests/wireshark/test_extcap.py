@@ -154,8 +154,9 @@ def test_machine(lab):
         good(lab.do(GET_PAGE, address=HOST4, port=web.port, count=2), 2)
         capture.wait_frames(2, "http.response")
         begin = time.monotonic()
-        check_http(capture.stop(), web.port, n=2)
+        path = capture.stop()
         check(time.monotonic() - begin < 10, "the end takes too long")
+        check_http(path, web.port, n=2)
         good(lab.do(GET_PAGE, address=HOST4, port=web.port), 1)
         check(not list(pathlib.Path(folder, "runtime").glob("openkd/*.sock")), "a socket was left")
 
@@ -603,6 +604,13 @@ def read_all(fd):
 def test_shared(lab):
     """Two clients: traffic stays for the second; the console's own stays without any"""
     with Session(KD, lab) as s:
+        check(asked(s, "run", command="!traffic start intercept")["ok"], "the console's")
+        with Client(s.socket) as c:
+            c.good("traffic-start")
+            c.good("traffic-mode", mode="intercept")
+        with Client(s.socket) as c:
+            check(c.good("traffic-status")["mode"] == "intercept", "the console's holding ended with a client")
+        check(asked(s, "run", command="!traffic stop")["ok"], "its end")
         one, two = Client(s.socket), Client(s.socket)
         one.good("traffic-start", mode="intercept")
         two.good("traffic-start")
